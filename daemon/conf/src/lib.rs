@@ -1,0 +1,1 @@
+//! spread.conf: read, diagnose, render, compare.

@@ -1,0 +1,1 @@
+//! Groups and endpoints over a ring.

@@ -1,0 +1,1 @@
+//! The client protocol: one endpoint and its sessions.

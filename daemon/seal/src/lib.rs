@@ -1,0 +1,1 @@
+//! Authenticated encryption of ring packets.

@@ -1,0 +1,20 @@
+//! The bytes and the vocabulary that all parts of the data plane share.
+//!
+//! * [`ids`] names for daemons, configurations, endpoints, sessions and groups;
+//! * [`time`] instants and durations as the pure crates see them;
+//! * [`service`] the six services and the type bits of the client protocol;
+//! * [`link`] what a front and an engine say to each other;
+//! * [`frame`] the client protocol's frames (applications to daemon and back);
+//! * [`ordered`] the requests and tables that travel in the ring's total order;
+//! * [`packet`] what daemons send each other.
+//!
+//! Pure: no clock, socket, task or environment. Whatever comes from another process is refused with
+//! an error, never with a panic.
+
+pub mod frame;
+pub mod ids;
+pub mod link;
+pub mod ordered;
+pub mod packet;
+pub mod service;
+pub mod time;

@@ -1,0 +1,1 @@
+//! Requests and tables that travel in the total order.

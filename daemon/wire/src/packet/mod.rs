@@ -1,0 +1,1 @@
+//! Packets between daemons.
