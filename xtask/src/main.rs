@@ -1,2 +1,41 @@
-//! Project tasks.
-fn main() {}
+//! Project tasks: what `cargo all-tests`, CI and the benchmarks run.
+//!
+//! * [`tests`] every test of the project, in the order in which a failure is cheapest to find;
+//! * [`purity`] the wall around the pure crates;
+//! * [`bench`] measurements with daemons in network namespaces of their own.
+
+mod bench;
+mod purity;
+mod steps;
+mod tests;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(
+    about = "Tasks of this project",
+    after_help = "Examples:\n  cargo all-tests                      every test\n  cargo xtask purity                   only the wall around the pure crates\n  cargo xtask bench membership         gaps when daemons start, stop and crash\n  cargo xtask bench throughput -n 3    messages per second and CPU per message"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run every test: format, lints, purity, unit, transcripts, seeds, planted bugs, third-party client.
+    AllTests(tests::Arguments),
+    /// Check that the pure crates reach neither IO nor clock, and that the check finds planted violations.
+    Purity,
+    /// Measure real daemons in network namespaces (needs root and `ip`).
+    Bench(bench::Arguments),
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().task {
+        Task::AllTests(arguments) => tests::run(&arguments),
+        Task::Purity => purity::run(),
+        Task::Bench(arguments) => bench::run(&arguments),
+    }
+}
