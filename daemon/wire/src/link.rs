@@ -134,8 +134,9 @@ pub enum LinkEvent {
         /// Which.
         session: SessionId,
     },
-    /// A message for sessions of this endpoint.
-    Message(Arc<Delivered>),
+    /// A message, and the sessions of this endpoint that get it, each once, in rising order. The
+    /// sender is among them even if it asked for SELF_DISCARD: that is for the front to apply.
+    Message(Arc<Delivered>, Arc<[SessionId]>),
     /// A view of a group in which this endpoint has, or just had, members.
     View(Arc<View>),
     /// Transitional signal of a group in which this endpoint has members.
@@ -204,7 +205,8 @@ pub struct View {
     /// For [`Cause::Network`]: the vs-sets, in the order every receiver gets them. Empty for the others,
     /// whose one set is the member named in the cause.
     pub vs_sets: Vec<Vec<PrivateName>>,
-    /// Sessions of the receiving endpoint that are members of the new view or, for a leave, were of the
-    /// one before; each with the index of its own vs-set (0 where there is one).
+    /// Sessions of the receiving endpoint that get the view, each with the index of its own vs-set
+    /// (0 where there is one): members of the new view with the membership flag and, for a leave,
+    /// the leaver if it has the flag.
     pub receivers: Vec<(SessionId, u32)>,
 }
