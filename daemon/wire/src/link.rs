@@ -143,6 +143,8 @@ pub enum LinkEvent {
     Transition {
         /// The group.
         group: GroupName,
+        /// Sessions of this endpoint that get it: its members with the membership flag.
+        receivers: Arc<[SessionId]>,
         /// Id of the view that is ending.
         id: GroupId,
         /// Where.

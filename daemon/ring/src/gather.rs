@@ -1,0 +1,305 @@
+//! Gather: who is there? Everybody repeats whom it knows until all say the same; no timer is needed when all answer.
+
+use crate::interface::{Destination, Phase, Reason, Received, Refusal};
+use crate::ring::{Ring, State};
+use core::time::Duration;
+use spread_wire::ids::{BootId, Claim, ConfigurationId, DaemonId, Slot};
+use spread_wire::packet::{Join, Packet, Propose};
+use spread_wire::time::Instant;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A daemon given up for silence is not merged with again at once: an unreachable pair would flap.
+const SHUN: Duration = Duration::from_millis(600);
+
+/// What is known while gathering.
+#[derive(Debug)]
+pub(crate) struct Gather {
+    /// Daemons to go on with, this one included.
+    pub(crate) candidates: BTreeMap<Slot, DaemonId>,
+    /// Daemons to go on without.
+    pub(crate) failed: BTreeSet<(Slot, BootId)>,
+    /// Latest join of each candidate.
+    joins: BTreeMap<Slot, Join>,
+    /// When each candidate was heard, or became one.
+    heard: BTreeMap<Slot, Instant>,
+    started: Instant,
+    /// When the candidates changed last.
+    changed: Instant,
+    next_join: Instant,
+    /// Next time anything but a join is due.
+    check: Instant,
+}
+
+impl Gather {
+    pub(crate) fn deadline(&self) -> Instant {
+        self.next_join.min(self.check)
+    }
+
+    /// Gives a daemon up.
+    pub(crate) fn fail(&mut self, slot: Slot, boot: BootId) {
+        self.failed.insert((slot, boot));
+        if self.candidates.get(&slot).is_some_and(|candidate| candidate.boot == boot) {
+            self.candidates.remove(&slot);
+            self.joins.remove(&slot);
+        }
+    }
+
+    /// Configurations that the candidates come from; a daemon that just started counts for none.
+    fn rings(&self, mine: Option<ConfigurationId>) -> usize {
+        let olds: BTreeSet<ConfigurationId> =
+            self.joins.values().filter_map(|join| join.old).chain(mine).collect();
+        olds.len()
+    }
+}
+
+impl Ring {
+    /// Begins to gather, without those of `failed` slots that are members now.
+    pub(crate) fn gather(&mut self, now: Instant, reason: Reason, failed: &[Slot]) {
+        self.attempt += 1;
+        let members = self.order.as_ref().map(|order| order.configuration.members.clone());
+        let mut gather = Gather {
+            candidates: BTreeMap::from([(self.me.slot, self.me)]),
+            failed: BTreeSet::new(),
+            joins: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            started: now,
+            changed: now,
+            next_join: now,
+            check: now,
+        };
+        for member in members.into_iter().flatten() {
+            if failed.contains(&member.slot) {
+                gather.failed.insert((member.slot, member.boot));
+            } else {
+                gather.candidates.entry(member.slot).or_insert(member);
+                gather.heard.insert(member.slot, now);
+            }
+        }
+        *self.counters.gatherings.entry(reason).or_default() += 1;
+        self.phase = State::Gather(gather);
+        self.trace_phase(Phase::Gather, reason);
+        self.announce(now);
+        self.consider(now);
+    }
+
+    /// Tells everybody whom this daemon knows.
+    fn announce(&mut self, now: Instant) {
+        if self.said_farewell() {
+            return;
+        }
+        let interval = self.settings.timers.join_interval;
+        let jitter = Duration::from_micros(self.random() % 2000);
+        let State::Gather(gather) = &mut self.phase else { return };
+        gather.next_join = now + interval + jitter;
+        let State::Gather(gather) = &self.phase else { return };
+        let join = Packet::Join(self.join(gather, now));
+        let me = self.me.slot;
+        for slot in (0..self.settings.slots).map(Slot).filter(|slot| *slot != me) {
+            for address in self.paths.tries(slot) {
+                self.send(Destination::Address(address), &join);
+            }
+        }
+    }
+
+    pub(crate) fn on_join(&mut self, now: Instant, received: &Received, join: Join) {
+        if join.ring != self.settings.ring {
+            return self.refuse(received.slot, received.from, Refusal::ForeignRing);
+        }
+        if join.hash != self.settings.configuration_hash {
+            return self.refuse(received.slot, received.from, Refusal::ConfigurationMismatch);
+        }
+        if join.me.slot != received.slot || join.me.boot != received.boot || self.said_farewell() {
+            return;
+        }
+        let latest = self.attempts.entry((received.slot, received.boot)).or_default();
+        let newer = join.attempt > *latest;
+        if join.attempt < *latest {
+            return;
+        }
+        *latest = join.attempt;
+        if self.attempts.len() > 4096 {
+            self.attempts.clear();
+        }
+        match &self.phase {
+            State::Operational(_) => {
+                let member = self.member(received.slot);
+                match member {
+                    Some(member) if member.boot == received.boot => {
+                        let ours = self.order.as_ref().map(|order| order.id());
+                        if !newer && join.old != ours {
+                            return;
+                        }
+                        self.gather(now, Reason::PeerGathers, &[]);
+                    }
+                    Some(member) => self.gather(now, Reason::Restarted, &[member.slot]),
+                    None if self.is_shunned(now, received.slot) => return,
+                    None if join.old.is_some() => self.gather(now, Reason::ForeignRing, &[]),
+                    None => self.gather(now, Reason::Joining, &[]),
+                }
+            }
+            State::Form(form) => {
+                if !newer || !form.has_member(received.slot, received.boot) {
+                    return;
+                }
+                self.gather(now, Reason::PeerGathers, &[]);
+            }
+            State::Gather(_) => {}
+            State::Stopped => return,
+        }
+        self.late_install(now, join.old);
+        self.take_join(now, received, join);
+    }
+
+    /// Joins the sender's knowledge with ours.
+    fn take_join(&mut self, now: Instant, received: &Received, join: Join) {
+        self.epoch = self.epoch.max(join.epoch);
+        let mut superseded = None;
+        let me = self.me;
+        let State::Gather(gather) = &mut self.phase else { return };
+        let slot = received.slot;
+        if gather.failed.contains(&(slot, received.boot)) {
+            return;
+        }
+        let before = gather.candidates.clone();
+        if slot == me.slot {
+            // Another daemon has our slot: the higher claim stays.
+            if (join.me.claim, join.me.boot) > (me.claim, me.boot) && me.claim != Claim(0) {
+                return self.on_superseded(join.me);
+            }
+            superseded = (me.claim > Claim(0)).then_some(received.from);
+        } else {
+            gather.admit(join.me, now);
+            gather.heard.insert(slot, now);
+            for (failed, boot) in &join.failed {
+                if (*failed, *boot) != (me.slot, me.boot) {
+                    gather.fail(*failed, *boot);
+                }
+            }
+            for candidate in &join.candidates {
+                let known = gather.failed.contains(&(candidate.slot, candidate.boot));
+                if candidate.slot != me.slot && !known {
+                    gather.admit(*candidate, now);
+                }
+            }
+            if gather.candidates.get(&slot).is_some_and(|known| known.boot == received.boot) {
+                gather.joins.insert(slot, join.clone());
+            }
+        }
+        let changed = before != gather.candidates;
+        let behind = join.candidates.iter().copied().ne(gather.candidates.values().copied());
+        if changed {
+            gather.changed = now;
+            gather.check = now;
+        }
+        if let Some(address) = superseded {
+            self.send(Destination::Address(address), &Packet::Superseded { by: me });
+        } else if changed {
+            self.announce(now);
+        } else if behind {
+            self.send_join_to_slot(now, slot);
+        }
+        self.consider(now);
+    }
+
+    /// Proposes a configuration if all candidates say the same and this daemon is the first of them.
+    fn consider(&mut self, now: Instant) {
+        let timers = self.settings.timers.clone();
+        let mine = self.order.as_ref().map(|order| order.id());
+        let slots = usize::from(self.settings.slots);
+        let State::Gather(gather) = &mut self.phase else { return };
+        let names: Vec<(Slot, BootId)> =
+            gather.candidates.values().map(|candidate| (candidate.slot, candidate.boot)).collect();
+        let agreed = gather.candidates.keys().filter(|slot| **slot != self.me.slot).all(|slot| {
+            gather.joins.get(slot).is_some_and(|join| {
+                join.candidates.iter().map(|candidate| (candidate.slot, candidate.boot)).eq(names.iter().copied())
+            })
+        });
+        let first = names.first().is_some_and(|(slot, _)| *slot == self.me.slot);
+        if !agreed || !first {
+            return;
+        }
+        // Rings that meet wait a moment for further ones, so that all become one in a single step.
+        let settle = if gather.rings(mine) > 1 { timers.join_interval } else { Duration::ZERO };
+        let alone = names.len() == 1 && mine.is_none() && slots > 1;
+        let earliest =
+            if alone { gather.started + timers.singleton_delay } else { gather.changed + settle };
+        if now < earliest {
+            gather.check = earliest;
+            return;
+        }
+        let old = |slot: Slot| gather.joins.get(&slot).and_then(|join| join.old);
+        let members: Vec<(DaemonId, Option<ConfigurationId>)> = gather
+            .candidates
+            .values()
+            .map(|daemon| (*daemon, if daemon.slot == self.me.slot { mine } else { old(daemon.slot) }))
+            .collect();
+        self.propose(now, members);
+    }
+
+    fn propose(&mut self, now: Instant, mut members: Vec<(DaemonId, Option<ConfigurationId>)>) {
+        let clock = self.wall_clock_milliseconds(now);
+        for (daemon, _) in &mut members {
+            if daemon.claim == Claim(0) {
+                daemon.claim = Claim(clock.max(1));
+            }
+        }
+        let id = ConfigurationId {
+            ring: self.settings.ring,
+            epoch: self.epoch + 1,
+            representative: self.me.slot,
+            boot: self.me.boot,
+        };
+        self.form(now, Propose { id, members });
+    }
+
+    pub(crate) fn gather_timeout(&mut self, now: Instant, late: bool) {
+        let timers = self.settings.timers.clone();
+        let State::Gather(gather) = &mut self.phase else { return };
+        if late {
+            for heard in gather.heard.values_mut() {
+                *heard = now;
+            }
+        }
+        let silent: Vec<DaemonId> = gather
+            .candidates
+            .values()
+            .filter(|candidate| candidate.slot != self.me.slot)
+            .filter(|candidate| {
+                let heard = gather.heard.get(&candidate.slot).copied().unwrap_or(gather.started);
+                now.since(heard) >= timers.consensus_timeout
+            })
+            .copied()
+            .collect();
+        for daemon in &silent {
+            gather.fail(daemon.slot, daemon.boot);
+            gather.changed = now;
+            self.shunned.insert(daemon.slot, now + SHUN);
+        }
+        let State::Gather(gather) = &mut self.phase else { return };
+        gather.check = now + timers.join_interval;
+        if !silent.is_empty() || now >= gather.next_join {
+            self.announce(now);
+        }
+        self.consider(now);
+    }
+}
+
+impl Gather {
+    /// Takes a daemon in, unless its slot has one with a higher claim. A fresh daemon has claim 0: it takes the place of
+    /// a claimed one only when that one has failed.
+    fn admit(&mut self, daemon: DaemonId, now: Instant) {
+        match self.candidates.get(&daemon.slot) {
+            Some(known) if known.boot == daemon.boot => {
+                if daemon.claim > known.claim {
+                    self.candidates.insert(daemon.slot, daemon);
+                }
+            }
+            Some(known) if (known.claim, known.boot) > (daemon.claim, daemon.boot) => {}
+            _ => {
+                self.candidates.insert(daemon.slot, daemon);
+                self.joins.remove(&daemon.slot);
+                self.heard.insert(daemon.slot, now);
+            }
+        }
+    }
+}

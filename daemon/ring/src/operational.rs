@@ -1,0 +1,511 @@
+//! Operational: the token goes round, packets get their place, silence of the successor is noticed.
+
+use crate::interface::{Delivery, Destination, Output, Phase, Reason, Received, Refusal, Timers};
+use crate::ring::{Ring, State};
+use bytes::Bytes;
+use core::time::Duration;
+use spread_wire::ids::Slot;
+use spread_wire::packet::{DATA_HEADER_BYTES, Data, Packet, TOKEN_REQUESTS, Token};
+use spread_wire::time::Instant;
+
+/// A daemon that wants a resting token asks again after this long.
+const HURRY_INTERVAL: Duration = Duration::from_millis(4);
+/// The successor may be silent for so many retransmission intervals before it is asked for a sign.
+const SILENT_INTERVALS: u32 = 3;
+/// The token rests after so many quiet rounds: by then everybody knows that everything is stable.
+const QUIET_ROUNDS: u32 = 3;
+
+/// The token's state at one daemon.
+#[derive(Debug)]
+pub(crate) struct Operational {
+    /// The token rests here.
+    resting: Option<Token>,
+    rest_until: Instant,
+    /// Highest visit of a token accepted.
+    last_visit: u64,
+    /// What the token said when it left here last: all received up to, highest given out.
+    left_aru: u64,
+    left_seq: u64,
+    /// Packets sent at the last visit.
+    sent: u32,
+    /// The token as it was passed on, until the successor has shown that it has it.
+    passed: Option<Token>,
+    passed_again: Instant,
+    /// Where the token rests, if it rests.
+    last_sender: Slot,
+    rests: bool,
+    hurry: Option<Instant>,
+    token_seen: Instant,
+    successor: Slot,
+    /// Unanswered requests for a sign, and when the next is due.
+    asked: u32,
+    ask: Instant,
+    probe: Instant,
+    /// When anything is due at all.
+    token_loss: Duration,
+}
+
+impl Operational {
+    pub(crate) fn new(now: Instant, successor: Slot, first: Slot, timers: &Timers) -> Self {
+        Self {
+            resting: None,
+            rest_until: now,
+            last_visit: 0,
+            left_aru: 0,
+            left_seq: 0,
+            sent: 0,
+            passed: None,
+            passed_again: now,
+            last_sender: first,
+            rests: false,
+            hurry: None,
+            token_seen: now,
+            successor,
+            asked: 0,
+            ask: now + timers.token_retransmit * SILENT_INTERVALS,
+            probe: now + timers.probe_interval,
+            token_loss: timers.token_loss,
+        }
+    }
+
+    /// Highest sequence number any token seen here had.
+    pub(crate) fn seq_seen(&self) -> u64 {
+        self.left_seq
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        let mut next = self.probe.min(self.ask).min(self.token_seen + self.token_loss);
+        if self.resting.is_some() {
+            next = next.min(self.rest_until);
+        }
+        if self.passed.is_some() {
+            next = next.min(self.passed_again);
+        }
+        self.hurry.map_or(next, |hurry| next.min(hurry))
+    }
+}
+
+impl Ring {
+    /// Enters the phase with the configuration just installed; the representative makes the first token.
+    pub(crate) fn operate(&mut self, now: Instant, reason: Reason) {
+        let Some(order) = &self.order else { return };
+        let (tag, peers) = (order.tag, self.peers(order));
+        let first = order.configuration.members.first().map_or(self.me.slot, |member| member.slot);
+        let successor = peers.first().copied().unwrap_or(self.me.slot);
+        let operational = Operational::new(now, successor, first, &self.settings.timers);
+        self.phase = State::Operational(operational);
+        self.pending = None;
+        self.heard.retain(|_, (_, at)| now.since(*at) < Duration::from_secs(60));
+        self.trace_phase(Phase::Operational, reason);
+        if first == self.me.slot {
+            let token = Token {
+                tag,
+                visit: 1,
+                seq: 0,
+                aru: 0,
+                aru_owner: None,
+                sent: 0,
+                quiet: 0,
+                last_sender: first,
+                wants_sign: false,
+                requests: Vec::new(),
+            };
+            self.visit(now, token);
+        }
+    }
+
+    pub(crate) fn on_token(&mut self, now: Instant, from: Slot, token: Token) {
+        self.installed_elsewhere(now, token.tag);
+        let Some(order) = &self.order else { return };
+        let tag = order.tag;
+        let State::Operational(operational) = &mut self.phase else { return };
+        if token.tag != tag {
+            return;
+        }
+        if token.visit <= operational.last_visit {
+            if token.wants_sign {
+                let visit = operational.last_visit;
+                self.send(Destination::Slot(from), &Packet::Sign { tag, visit });
+            }
+            return;
+        }
+        if token.wants_sign {
+            self.send(Destination::Slot(from), &Packet::Sign { tag, visit: token.visit });
+        }
+        self.visit(now, token);
+    }
+
+    /// One visit of the token.
+    fn visit(&mut self, now: Instant, mut token: Token) {
+        let packet_bytes = self.settings.packet_bytes;
+        let windows = self.settings.windows.clone();
+        let (Some(order), State::Operational(op)) = (&mut self.order, &mut self.phase) else { return };
+        self.counters.token_visits += 1;
+        op.last_visit = token.visit;
+        op.token_seen = now;
+        op.hurry = None;
+        op.passed = None;
+        order.settle(op.left_aru.min(token.aru));
+        let members = order.configuration.members.len() as u32;
+
+        // Answers first: others wait for them.
+        let mut before: Vec<(Destination, Bytes)> = Vec::new();
+        token.requests.retain(|(slot, first, count)| {
+            let seqs = *first..first.saturating_add(u64::from(*count).min(u64::from(windows.gap_packets)));
+            let mut all = *slot != self.me.slot;
+            for seq in seqs.filter(|_| *slot != self.me.slot) {
+                match order.packet(seq) {
+                    Some(packet) => before.push((Destination::Slot(*slot), packet)),
+                    None => all = false,
+                }
+            }
+            !all && *slot != self.me.slot
+        });
+        self.counters.retransmissions += before.len() as u64;
+
+        // New packets, as many as the windows allow.
+        token.sent = token.sent.saturating_sub(op.sent);
+        let window = windows.window_packets.saturating_sub(token.sent);
+        let gap = u64::from(windows.gap_packets).saturating_sub(token.seq.saturating_sub(token.aru));
+        let allowed = windows.personal_packets.min(window).min(u32::try_from(gap).unwrap_or(u32::MAX));
+        let mut fresh: Vec<Bytes> = Vec::new();
+        let seq_before = token.seq;
+        while (fresh.len() as u32) < allowed {
+            let Some(body) = self.backlog.pack(packet_bytes - DATA_HEADER_BYTES) else { break };
+            token.seq += 1;
+            let data = Data { tag: token.tag, originator: self.me.slot, seq: token.seq, visit: token.visit, body };
+            let packet = data.encode();
+            fresh.push(packet.clone());
+            order.insert(data, packet, u64::MAX);
+        }
+        self.counters.packets_ordered += fresh.len() as u64;
+        self.counters.backlog_bytes = self.backlog.bytes() as u64;
+        op.sent = fresh.len() as u32;
+        token.sent += op.sent;
+        if !fresh.is_empty() {
+            token.last_sender = self.me.slot;
+        }
+
+        // All received up to, and what is missing for sure: what was given out before the last visit.
+        if order.aru < token.aru {
+            token.aru = order.aru;
+            token.aru_owner = Some(self.me.slot);
+        } else if token.aru_owner == Some(self.me.slot) {
+            token.aru = order.aru;
+            token.aru_owner = (order.aru < token.seq).then_some(self.me.slot);
+        } else if token.aru_owner.is_none() && token.aru == seq_before && order.aru == token.seq {
+            token.aru = token.seq;
+        }
+        let most = TOKEN_REQUESTS.saturating_sub(token.requests.len());
+        let missing = order.missing(op.left_seq.min(seq_before), most);
+        token.requests.extend(missing.into_iter().map(|(first, count)| (self.me.slot, first, count)));
+
+        let busy = !fresh.is_empty() || !token.requests.is_empty() || token.aru != token.seq;
+        token.quiet = if busy || !self.backlog.is_empty() { 0 } else { token.quiet.saturating_add(1) };
+        op.left_aru = token.aru;
+        op.left_seq = token.seq;
+        op.last_sender = token.last_sender;
+        op.rests = token.quiet >= members * QUIET_ROUNDS;
+
+        // Pre-token packets, the token, then the accelerated part of the window.
+        let early = fresh.len().saturating_sub(windows.accelerated_packets as usize);
+        before.extend(fresh.drain(..early).map(|packet| (Destination::Everyone, packet)));
+        let lone = members == 1;
+        for (to, packet) in before {
+            if !lone {
+                self.send_bytes(to, packet);
+            }
+        }
+        let resters = self.rests_here(token.last_sender);
+        let State::Operational(op) = &mut self.phase else { return };
+        if lone || op.rests && resters {
+            op.rest_until = now + self.settings.timers.idle_token;
+            op.resting = Some(token);
+        } else {
+            self.pass(now, token);
+        }
+        if !lone {
+            for packet in fresh {
+                self.send_bytes(Destination::Everyone, packet);
+            }
+        }
+        self.deliver();
+        if lone {
+            self.visit_alone(now);
+        }
+    }
+
+    /// A ring of one: its token need not travel.
+    fn visit_alone(&mut self, now: Instant) {
+        let unstable = self.order.as_ref().is_some_and(|order| order.stable < order.high);
+        if !unstable && self.backlog.is_empty() {
+            return;
+        }
+        if let State::Operational(op) = &mut self.phase
+            && let Some(mut token) = op.resting.take()
+        {
+            token.visit += 1;
+            self.visit(now, token);
+        }
+    }
+
+    fn rests_here(&self, last_sender: Slot) -> bool {
+        let sender = self.member(last_sender).map(|member| member.slot);
+        let first = self.order.as_ref().and_then(|order| order.configuration.members.first());
+        sender.or(first.map(|member| member.slot)) == Some(self.me.slot)
+    }
+
+    fn pass(&mut self, now: Instant, mut token: Token) {
+        let State::Operational(op) = &mut self.phase else { return };
+        token.visit += 1;
+        token.wants_sign = false;
+        let successor = op.successor;
+        op.passed_again = now + self.settings.timers.token_retransmit;
+        op.passed = Some(token.clone());
+        self.send(Destination::Slot(successor), &Packet::Token(token));
+    }
+
+    fn deliver(&mut self) {
+        let Some(order) = &mut self.order else { return };
+        let mut deliveries: Vec<Delivery> = Vec::new();
+        order.deliver(&mut deliveries);
+        order.settle(order.stable);
+        self.counters.payloads_delivered += deliveries.len() as u64;
+        self.outputs.extend(deliveries.into_iter().map(Output::Deliver));
+    }
+
+    pub(crate) fn on_data(&mut self, now: Instant, from: Slot, data: Data, packet: Bytes) {
+        self.installed_elsewhere(now, data.tag);
+        let gap = u64::from(self.settings.windows.gap_packets) * 2;
+        let Some(order) = &mut self.order else { return };
+        if data.tag != order.tag || self.me.slot == data.originator {
+            return;
+        }
+        let (originator, visit) = (data.originator, data.visit);
+        if !order.insert(data, packet, gap) {
+            self.counters.duplicates += 1;
+        }
+        match &mut self.phase {
+            State::Operational(op) => {
+                if originator == from && from == op.successor {
+                    op.shown(visit);
+                }
+                self.deliver();
+            }
+            State::Form(_) => self.recovered(now),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn on_sign(&mut self, now: Instant, from: Slot, tag: u64, visit: u64) {
+        if self.order.as_ref().is_none_or(|order| order.tag != tag) {
+            return;
+        }
+        let State::Operational(op) = &mut self.phase else { return };
+        if from == op.successor {
+            op.shown(visit);
+            op.asked = 0;
+            op.ask = now + self.settings.timers.token_retransmit * SILENT_INTERVALS;
+        }
+    }
+
+    pub(crate) fn on_ping(&mut self, from: Slot, tag: u64) {
+        let State::Operational(op) = &self.phase else { return };
+        if self.order.as_ref().is_some_and(|order| order.tag == tag) {
+            let visit = op.last_visit;
+            self.send(Destination::Slot(from), &Packet::Sign { tag, visit });
+        }
+    }
+
+    pub(crate) fn on_hurry(&mut self, now: Instant, tag: u64) {
+        if self.order.as_ref().is_some_and(|order| order.tag == tag) {
+            self.release(now);
+        }
+    }
+
+    /// Lets a resting token go.
+    fn release(&mut self, now: Instant) {
+        let State::Operational(op) = &mut self.phase else { return };
+        if let Some(mut token) = op.resting.take() {
+            // To leave the rest is a visit of its own: it carries what waits here.
+            token.visit += 1;
+            self.visit_or_pass(now, token);
+        }
+    }
+
+    fn visit_or_pass(&mut self, now: Instant, mut token: Token) {
+        let lone = self.order.as_ref().is_some_and(|order| order.configuration.members.len() == 1);
+        if lone || !self.backlog.is_empty() {
+            token.quiet = 0;
+            self.visit(now, token);
+        } else {
+            if let State::Operational(op) = &mut self.phase {
+                op.last_visit = token.visit;
+            }
+            self.pass(now, token);
+        }
+    }
+
+    /// There is something to send: wakes a token that rests, here or elsewhere.
+    pub(crate) fn wake_token(&mut self, now: Instant) {
+        let Some(order) = &self.order else { return };
+        let tag = order.tag;
+        let State::Operational(op) = &mut self.phase else { return };
+        if op.resting.is_some() {
+            return self.release(now);
+        }
+        if op.rests && op.hurry.is_none() {
+            op.hurry = Some(now + HURRY_INTERVAL);
+            let to = op.last_sender;
+            self.send(Destination::Slot(to), &Packet::Hurry { tag });
+        }
+    }
+
+    pub(crate) fn operational_timeout(&mut self, now: Instant, late: bool) {
+        let timers = self.settings.timers.clone();
+        let State::Operational(op) = &mut self.phase else { return };
+        if late {
+            // This daemon was not scheduled: silence in that time is its own.
+            op.asked = 0;
+            op.ask = now + timers.token_retransmit * SILENT_INTERVALS;
+            op.token_seen = now;
+        }
+        if op.resting.is_some() && now >= op.rest_until {
+            self.release(now);
+        }
+        self.hurry_again(now);
+        self.pass_again(now);
+        self.watch_successor(now);
+        self.probe_outside(now);
+        let State::Operational(op) = &self.phase else { return };
+        let alone = self.order.as_ref().is_some_and(|order| order.configuration.members.len() == 1);
+        if !alone && now.since(op.token_seen) >= timers.token_loss {
+            self.gather(now, Reason::TokenLoss, &[]);
+        } else if alone && let State::Operational(op) = &mut self.phase {
+            op.token_seen = now;
+        }
+    }
+
+    fn hurry_again(&mut self, now: Instant) {
+        let tag = self.order.as_ref().map_or(0, |order| order.tag);
+        let State::Operational(op) = &mut self.phase else { return };
+        if op.hurry.is_some_and(|due| now >= due) {
+            op.hurry = Some(now + HURRY_INTERVAL);
+            let to = op.last_sender;
+            self.send(Destination::Slot(to), &Packet::Hurry { tag });
+        }
+    }
+
+    fn pass_again(&mut self, now: Instant) {
+        let interval = self.settings.timers.token_retransmit;
+        let State::Operational(op) = &mut self.phase else { return };
+        if now < op.passed_again {
+            return;
+        }
+        let Some(mut token) = op.passed.clone() else { return };
+        op.passed_again = now + interval;
+        let successor = op.successor;
+        token.wants_sign = true;
+        self.counters.token_resends += 1;
+        self.send(Destination::Slot(successor), &Packet::Token(token));
+    }
+
+    /// Asks a silent successor for a sign; too many unanswered requests make it crashed.
+    fn watch_successor(&mut self, now: Instant) {
+        let timers = &self.settings.timers;
+        let (interval, most) = (timers.token_retransmit, timers.token_retransmits);
+        let tag = self.order.as_ref().map_or(0, |order| order.tag);
+        let State::Operational(op) = &mut self.phase else { return };
+        let successor = op.successor;
+        if successor == self.me.slot {
+            op.ask = now + Duration::from_secs(3600);
+            return;
+        }
+        if let Some((_, heard)) = self.heard.get(&successor) {
+            let due = *heard + interval * SILENT_INTERVALS;
+            if due > now {
+                op.asked = 0;
+                op.ask = due;
+            }
+        }
+        if now < op.ask {
+            return;
+        }
+        if op.asked >= most {
+            return self.gather(now, Reason::SuccessorSilent, &[successor]);
+        }
+        op.asked += 1;
+        op.ask = now + interval;
+        self.send(Destination::Slot(successor), &Packet::Ping { tag });
+    }
+
+    /// The representative looks for daemons outside the ring.
+    fn probe_outside(&mut self, now: Instant) {
+        let State::Operational(op) = &mut self.phase else { return };
+        if now < op.probe {
+            return;
+        }
+        op.probe = now + self.settings.timers.probe_interval;
+        let Some(order) = &self.order else { return };
+        let members = &order.configuration.members;
+        if members.first().is_none_or(|member| member.slot != self.me.slot) {
+            return;
+        }
+        let outside: Vec<Slot> = (0..self.settings.slots)
+            .map(Slot)
+            .filter(|slot| members.iter().all(|member| member.slot != *slot))
+            .collect();
+        let hash = self.settings.configuration_hash;
+        let probe = Packet::Probe { tag: order.tag, hash, ring: self.settings.ring.0 };
+        for slot in outside {
+            for address in self.paths.tries(slot) {
+                self.send(Destination::Address(address), &probe);
+            }
+        }
+    }
+
+    /// Another ring looks for us: gather, so that both become one.
+    pub(crate) fn on_probe(&mut self, now: Instant, received: &Received, tag: u64, (hash, ring): (u64, u32)) {
+        if ring != self.settings.ring.0 {
+            return self.refuse(received.slot, received.from, Refusal::ForeignRing);
+        }
+        if hash != self.settings.configuration_hash {
+            return self.refuse(received.slot, received.from, Refusal::ConfigurationMismatch);
+        }
+        let ours = self.order.as_ref().is_some_and(|order| order.tag == tag);
+        match &self.phase {
+            State::Operational(_) if !ours && self.member(received.slot).is_none() => {
+                if !self.is_shunned(now, received.slot) && !self.said_farewell() {
+                    self.gather(now, Reason::ForeignRing, &[]);
+                    self.send_join_to_slot(now, received.slot);
+                }
+            }
+            State::Gather(_) => self.send_join_to_slot(now, received.slot),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn on_leave(&mut self, now: Instant, received: &Received, tag: u64) {
+        let member = self.member(received.slot).is_some_and(|member| member.boot == received.boot);
+        match &mut self.phase {
+            State::Operational(_) if member && self.order.as_ref().is_some_and(|order| order.tag == tag) => {
+                self.gather(now, Reason::Leaving, &[received.slot]);
+            }
+            State::Gather(gather) => gather.fail(received.slot, received.boot),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn is_shunned(&self, now: Instant, slot: Slot) -> bool {
+        self.shunned.get(&slot).is_some_and(|until| now < *until)
+    }
+}
+
+impl Operational {
+    /// The successor has shown that it saw the token of `visit`.
+    fn shown(&mut self, visit: u64) {
+        if self.passed.as_ref().is_some_and(|token| token.visit <= visit) {
+            self.passed = None;
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The order of one regular configuration: what was received, what is stable, what was delivered.
+
+use crate::interface::{Configuration, Delivery};
+use crate::pack::{Assembly, Pieces};
+use bytes::Bytes;
+use spread_wire::ids::{ConfigurationId, Position, Seq, Slot};
+use spread_wire::packet::{Data, OldRing, tag};
+use spread_wire::service::Guarantee;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// A received or own packet.
+#[derive(Clone, Debug)]
+struct Stored {
+    data: Data,
+    /// As it was on the wire, for retransmission.
+    packet: Bytes,
+}
+
+/// Packets by sequence number, and how far each promise has come.
+#[derive(Debug)]
+pub(crate) struct Order {
+    pub(crate) configuration: Configuration,
+    pub(crate) tag: u64,
+    /// `window[i]` is sequence number `discarded + 1 + i`.
+    window: VecDeque<Option<Stored>>,
+    discarded: u64,
+    pub(crate) aru: u64,
+    /// Highest received.
+    pub(crate) high: u64,
+    /// Known to be at every member.
+    pub(crate) stable: u64,
+    /// Every payload completed up to here was delivered.
+    delivered: u64,
+    /// Pieces of packet `delivered + 1` that were consumed.
+    consumed: usize,
+    assemblies: BTreeMap<Slot, Assembly>,
+}
+
+impl Order {
+    pub(crate) fn new(configuration: Configuration) -> Self {
+        let tag = tag(&configuration.id);
+        Self {
+            configuration,
+            tag,
+            window: VecDeque::new(),
+            discarded: 0,
+            aru: 0,
+            high: 0,
+            stable: 0,
+            delivered: 0,
+            consumed: 0,
+            assemblies: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn id(&self) -> ConfigurationId {
+        self.configuration.id
+    }
+
+    /// Takes a packet; `false` if it was there already or lies outside `gap` packets.
+    pub(crate) fn insert(&mut self, data: Data, packet: Bytes, gap: u64) -> bool {
+        if data.seq <= self.discarded || data.seq > self.aru.saturating_add(gap) {
+            return false;
+        }
+        let index = (data.seq - self.discarded - 1) as usize;
+        if self.window.len() <= index {
+            self.window.resize(index + 1, None);
+        }
+        if self.window[index].is_some() {
+            return false;
+        }
+        self.high = self.high.max(data.seq);
+        self.window[index] = Some(Stored { data, packet });
+        while self.stored(self.aru + 1).is_some() {
+            self.aru += 1;
+        }
+        true
+    }
+
+    fn stored(&self, seq: u64) -> Option<&Stored> {
+        let index = seq.checked_sub(self.discarded + 1)?;
+        self.window.get(index as usize)?.as_ref()
+    }
+
+    /// The packet as it was on the wire.
+    pub(crate) fn packet(&self, seq: u64) -> Option<Bytes> {
+        self.stored(seq).map(|stored| stored.packet.clone())
+    }
+
+    /// Missing ranges up to `top`, at most `most`.
+    pub(crate) fn missing(&self, top: u64, most: usize) -> Vec<(u64, u32)> {
+        let mut ranges: Vec<(u64, u32)> = Vec::new();
+        for seq in self.aru + 1..=top {
+            if self.stored(seq).is_some() {
+                continue;
+            }
+            let full = ranges.len() == most;
+            match ranges.last_mut() {
+                Some((first, count)) if *first + u64::from(*count) == seq => *count += 1,
+                _ if full => break,
+                _ => ranges.push((seq, 1)),
+            }
+        }
+        ranges
+    }
+
+    /// Raises the stable mark and forgets what is stable and delivered.
+    pub(crate) fn settle(&mut self, stable: u64) {
+        self.stable = self.stable.max(stable.min(self.aru));
+        while self.discarded < self.stable.min(self.delivered) {
+            self.window.pop_front();
+            self.discarded += 1;
+        }
+    }
+
+    /// Delivers what may be delivered in the regular configuration.
+    pub(crate) fn deliver(&mut self, to: &mut Vec<Delivery>) {
+        while self.delivered < self.aru && self.deliver_packet(self.stable, to) {}
+    }
+
+    /// Delivers the pieces of the next packet. `false`: it ends at a safe payload that is not stable yet.
+    fn deliver_packet(&mut self, stable: u64, to: &mut Vec<Delivery>) -> bool {
+        let seq = self.delivered + 1;
+        let Some(data) = self.stored(seq).map(|stored| stored.data.clone()) else { return false };
+        for (index, piece) in Pieces::new(data.body).enumerate().skip(self.consumed) {
+            if piece.last && piece.safe && stable < seq {
+                return false;
+            }
+            self.consumed = index + 1;
+            let guarantee = if piece.safe { Guarantee::Safe } else { Guarantee::Agreed };
+            let assembly = self.assemblies.entry(data.originator).or_default();
+            if let Some(payload) = assembly.take(piece) {
+                let position = Position {
+                    configuration: self.configuration.id,
+                    seq: Seq(seq),
+                    index: index as u32,
+                };
+                to.push(Delivery { sender: data.originator, guarantee, position, payload });
+            }
+        }
+        self.delivered = seq;
+        self.consumed = 0;
+        true
+    }
+
+    /// What this daemon has, for the recovery.
+    pub(crate) fn report(&self, obligation: &BTreeSet<Slot>) -> OldRing {
+        let mut bitmap = vec![0_u8; (self.high - self.aru).div_ceil(8) as usize];
+        for seq in self.aru + 1..=self.high {
+            if self.stored(seq).is_some() {
+                let bit = (seq - self.aru - 1) as usize;
+                bitmap[bit / 8] |= 1 << (bit % 8);
+            }
+        }
+        OldRing {
+            id: self.id(),
+            aru: self.aru,
+            high: self.high,
+            stable: self.stable,
+            bitmap: bitmap.into(),
+            obligation: obligation.iter().copied().collect(),
+        }
+    }
+
+    /// Ends the order: what is deliverable under the old guarantees, then the rest for the component.
+    ///
+    /// `stable` is the highest mark any of the component knows. Beyond the first hole that nobody can fill only
+    /// payloads of `senders` count; fragments of others stay incomplete.
+    pub(crate) fn finish(&mut self, stable: u64, senders: &BTreeSet<Slot>) -> (Vec<Delivery>, Vec<Delivery>) {
+        let (mut regular, mut transitional) = (Vec::new(), Vec::new());
+        while self.delivered < self.aru && self.deliver_packet(stable, &mut regular) {}
+        while self.delivered < self.aru {
+            self.deliver_packet(u64::MAX, &mut transitional);
+        }
+        while self.delivered < self.high {
+            let sender = self.stored(self.delivered + 1).map(|stored| stored.data.originator);
+            if sender.is_some_and(|sender| senders.contains(&sender)) {
+                self.deliver_packet(u64::MAX, &mut transitional);
+            } else {
+                self.delivered += 1;
+                self.consumed = 0;
+            }
+        }
+        (regular, transitional)
+    }
+}

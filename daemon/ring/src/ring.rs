@@ -1,0 +1,516 @@
+//! The ring's entry points, and the only place where the phase changes.
+
+use crate::counters::{Counters, Status};
+use crate::form::{Form, Pending};
+use crate::gather::Gather;
+use crate::interface::{
+    Component, Configuration, ConfigurationKind, Destination, Output, Phase, Reason, Received, Refusal,
+    Settings, SubmitError, Trace,
+};
+use crate::operational::Operational;
+use crate::order::Order;
+use crate::pack::Backlog;
+use crate::parts::Parts;
+use crate::paths::Paths;
+use bytes::Bytes;
+use core::net::SocketAddr;
+use core::time::Duration;
+use spread_wire::ids::{BootId, Claim, DaemonId, Slot};
+use spread_wire::packet::{Join, Packet, cursor::ReadError};
+use spread_wire::service::Guarantee;
+use spread_wire::time::Instant;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// A daemon that calls in later than this after a deadline was not scheduled: it accuses nobody for the time.
+const LATE: Duration = Duration::from_millis(30);
+/// A leaving daemon repeats its farewell so often.
+const FAREWELLS: u32 = 4;
+/// Time between farewells.
+const FAREWELL_INTERVAL: Duration = Duration::from_millis(10);
+
+/// One daemon's part of a ring.
+///
+/// The driver's duties, in this order, after each call into the ring:
+/// 1. take [`Ring::poll_output`] until it is empty and carry the outputs out in order;
+/// 2. call [`Ring::handle_timeout`] at [`Ring::poll_timeout`] at the latest;
+/// 3. feed what arrives to [`Ring::handle_received`], and names that were looked up to [`Ring::resolved`];
+/// 4. after [`Output::Left`] or [`Output::Superseded`] call no more.
+///
+/// Time never goes back. Follows Totem (single ring) for order and flow control and extended virtual synchrony for
+/// what is delivered around a change; forming is led by the first member rather than by a token.
+#[derive(Debug)]
+pub struct Ring {
+    pub(crate) settings: Settings,
+    pub(crate) me: DaemonId,
+    pub(crate) phase: State,
+    pub(crate) order: Option<Order>,
+    pub(crate) backlog: Backlog,
+    pub(crate) paths: Paths,
+    pub(crate) parts: Parts,
+    pub(crate) counters: Counters,
+    pub(crate) outputs: VecDeque<Output>,
+    /// Highest epoch of any configuration heard of.
+    pub(crate) epoch: u64,
+    /// Counts this daemon's gatherings.
+    pub(crate) attempt: u64,
+    /// Latest attempt heard of, by boot id.
+    pub(crate) attempts: BTreeMap<(Slot, BootId), u64>,
+    /// When a slot's daemon was heard last.
+    pub(crate) heard: BTreeMap<Slot, (BootId, Instant)>,
+    /// Slots not merged with until then: they were silent a moment ago.
+    pub(crate) shunned: BTreeMap<Slot, Instant>,
+    /// Slots of attempts this daemon was complete for and never installed.
+    pub(crate) obligation: BTreeSet<Slot>,
+    pub(crate) pending: Option<Pending>,
+    leaving: Option<Leaving>,
+    started: Instant,
+    random: u64,
+}
+
+/// One struct per phase.
+#[derive(Debug)]
+pub(crate) enum State {
+    Operational(Operational),
+    Gather(Gather),
+    Form(Box<Form>),
+    /// Left or superseded.
+    Stopped,
+}
+
+#[derive(Debug)]
+struct Leaving {
+    farewells: u32,
+    next: Instant,
+}
+
+impl Ring {
+    /// A daemon that starts: it looks for the others at once.
+    #[must_use]
+    pub fn new(now: Instant, settings: Settings) -> Self {
+        let me = DaemonId { slot: settings.me, claim: Claim(0), boot: settings.boot };
+        let mut ring = Self {
+            me,
+            phase: State::Stopped,
+            order: None,
+            backlog: Backlog::default(),
+            paths: Paths::default(),
+            parts: Parts::default(),
+            counters: Counters::default(),
+            outputs: VecDeque::new(),
+            epoch: 0,
+            attempt: 0,
+            attempts: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            shunned: BTreeMap::new(),
+            obligation: BTreeSet::new(),
+            pending: None,
+            leaving: None,
+            started: now,
+            random: settings.seed | 1,
+            settings,
+        };
+        ring.gather(now, Reason::Start, &[]);
+        ring
+    }
+
+    /// Asks for `payload` to be put into the order.
+    pub fn submit(&mut self, now: Instant, guarantee: Guarantee, payload: Bytes) -> Result<(), SubmitError> {
+        if self.leaving.is_some() || matches!(self.phase, State::Stopped) {
+            return Err(SubmitError::Leaving);
+        }
+        if payload.len() > self.settings.windows.payload_bytes {
+            return Err(SubmitError::TooLarge);
+        }
+        if self.backlog.bytes() > 0 && self.backlog_room() < payload.len() {
+            return Err(SubmitError::Full);
+        }
+        self.backlog.push(guarantee, payload);
+        self.counters.backlog_bytes = self.backlog.bytes() as u64;
+        self.wake_token(now);
+        Ok(())
+    }
+
+    /// Bytes that [`Ring::submit`] still takes.
+    #[must_use]
+    pub fn backlog_room(&self) -> usize {
+        self.settings.windows.backlog_bytes.saturating_sub(self.backlog.bytes())
+    }
+
+    /// Begins an orderly leave: what was submitted is ordered and made stable, then [`Output::Left`] comes.
+    pub fn leave(&mut self, now: Instant) {
+        if self.leaving.is_none() && !matches!(self.phase, State::Stopped) {
+            self.leaving = Some(Leaving { farewells: 0, next: now });
+            self.continue_leaving(now);
+        }
+    }
+
+    /// What a slot's name resolved to. May be called at any time, with the same addresses too.
+    pub fn resolved(&mut self, now: Instant, slot: Slot, addresses: &[SocketAddr]) {
+        if slot == self.me.slot {
+            return;
+        }
+        let new = self.paths.tries(slot);
+        self.paths.resolved(slot, addresses);
+        if matches!(self.phase, State::Gather(_)) && new != self.paths.tries(slot) {
+            self.send_join_to_slot(now, slot);
+        }
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The state at this moment.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let order = self.order.as_ref();
+        Status {
+            phase: match &self.phase {
+                _ if self.leaving.is_some() => Phase::Leaving,
+                State::Operational(_) => Phase::Operational,
+                State::Gather(_) => Phase::Gather,
+                State::Form(form) if form.planned() => Phase::Recovery,
+                State::Form(_) => Phase::Form,
+                State::Stopped => Phase::Leaving,
+            },
+            me: self.me,
+            configuration: order.map(Order::id),
+            members: order.map(|order| order.configuration.members.clone()).unwrap_or_default(),
+            seq: order.map_or(0, |order| order.high),
+            aru: order.map_or(0, |order| order.aru),
+            stable: order.map_or(0, |order| order.stable),
+        }
+    }
+
+    /// The next thing to do; call until `None`.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Ring::handle_timeout`] has to be called, if nothing happens before.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let phase = match &self.phase {
+            State::Operational(operational) => Some(operational.deadline()),
+            State::Gather(gather) => Some(gather.deadline()),
+            State::Form(form) => Some(form.deadline()),
+            State::Stopped => return None,
+        };
+        let leaving = self.leaving.as_ref().filter(|leaving| leaving.farewells > 0).map(|leaving| leaving.next);
+        phase.into_iter().chain(leaving).min()
+    }
+
+    /// Time passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let late = self.poll_timeout().is_some_and(|deadline| now.since(deadline) > LATE);
+        match &self.phase {
+            State::Operational(_) => self.operational_timeout(now, late),
+            State::Gather(_) => self.gather_timeout(now, late),
+            State::Form(_) => self.form_timeout(now),
+            State::Stopped => {}
+        }
+        self.continue_leaving(now);
+    }
+
+    /// A packet arrived. What can't be read or does not belong here is refused and counted.
+    pub fn handle_received(&mut self, now: Instant, received: Received) {
+        if matches!(self.phase, State::Stopped)
+            || received.slot.0 >= self.settings.slots
+            || received.boot == self.me.boot
+        {
+            return;
+        }
+        match Packet::decode(received.packet.clone()) {
+            Ok(packet) => {
+                self.counters.packets_received += 1;
+                self.dispatch(now, &received, packet);
+                self.continue_leaving(now);
+            }
+            Err(ReadError::Unknown(_)) => self.refuse(received.slot, received.from, Refusal::UnknownVersion),
+            Err(_) => self.refuse(received.slot, received.from, Refusal::Malformed),
+        }
+    }
+
+    /// Proves the sender's address first, then acts.
+    fn dispatch(&mut self, now: Instant, received: &Received, packet: Packet) {
+        let key = (received.slot, received.boot, received.from);
+        match packet {
+            Packet::Challenge { nonce } => {
+                return self.send(Destination::Address(received.from), &Packet::Echo { nonce });
+            }
+            Packet::Echo { nonce } => {
+                if let Some(remembered) = self.paths.echoed(key, nonce) {
+                    self.prove(now, received, remembered);
+                }
+                return;
+            }
+            _ => {}
+        }
+        if self.paths.matches(received.slot, received.boot, received.from) {
+            self.heard.insert(received.slot, (received.boot, now));
+            return self.act(now, received, packet);
+        }
+        let known = self.paths.is_valid(received.slot, received.boot);
+        let worth = matches!(packet, Packet::Join(_) | Packet::Probe { .. } | Packet::Propose(_) | Packet::Part { .. });
+        if known || worth {
+            let remember = (!known && !matches!(packet, Packet::Part { .. })).then(|| received.packet.clone());
+            let nonce = {
+                let random = &mut self.random;
+                self.paths.challenge(now, key, remember, || next_random(random))
+            };
+            if let Some(nonce) = nonce {
+                self.send(Destination::Address(received.from), &Packet::Challenge { nonce });
+            }
+        }
+        if known {
+            // Same daemon, new address: its packets count, the address only after the echo.
+            self.heard.insert(received.slot, (received.boot, now));
+            self.act(now, received, packet);
+        }
+    }
+
+    /// The address was proved: use it, and act on what was remembered.
+    fn prove(&mut self, now: Instant, received: &Received, remembered: Option<Bytes>) {
+        let (slot, boot) = (received.slot, received.boot);
+        if let Some(member) = self.member(slot)
+            && member.boot != boot
+            && self.paths.address(slot) != Some(received.from)
+            && self.recently_heard(now, slot, member.boot)
+        {
+            // Another daemon in an occupied slot: it waits while the member answers.
+            self.refuse(slot, received.from, Refusal::SlotClaimed);
+            return self.send(Destination::Address(received.from), &Packet::SlotClaimed { by: member });
+        }
+        self.paths.set(slot, boot, received.from);
+        self.heard.insert(slot, (boot, now));
+        self.outputs.push_back(Output::Path { slot, address: received.from });
+        if let Some(packet) = remembered.and_then(|bytes| Packet::decode(bytes).ok()) {
+            self.act(now, received, packet);
+        }
+    }
+
+    fn act(&mut self, now: Instant, received: &Received, packet: Packet) {
+        let slot = received.slot;
+        match packet {
+            Packet::Data(data) => self.on_data(now, slot, data, received.packet.clone()),
+            Packet::Token(token) => self.on_token(now, slot, token),
+            Packet::Sign { tag, visit } => self.on_sign(now, slot, tag, visit),
+            Packet::Ping { tag } => self.on_ping(slot, tag),
+            Packet::Hurry { tag } => self.on_hurry(now, tag),
+            Packet::Join(join) => self.on_join(now, received, join),
+            Packet::Propose(propose) => self.on_propose(now, slot, propose),
+            Packet::State(state) => self.on_state(now, slot, state),
+            Packet::Plan(plan) => self.on_plan(now, slot, plan),
+            Packet::Request { tag, ranges } => self.on_request(slot, tag, &ranges),
+            Packet::Complete { tag } => self.on_complete(now, slot, tag),
+            Packet::Install { tag } => self.on_install(now, tag),
+            Packet::Probe { tag, hash, ring } => self.on_probe(now, received, tag, (hash, ring)),
+            Packet::Leave { tag } => self.on_leave(now, received, tag),
+            Packet::SlotClaimed { .. } => {}
+            Packet::Superseded { by } => self.on_superseded(by),
+            Packet::Part { message, index, count, bytes } => {
+                if let Some(whole) = self.parts.take((slot, received.boot), (message, index, count), bytes)
+                    && let Ok(packet) = Packet::decode(whole.clone())
+                    && !matches!(packet, Packet::Part { .. })
+                {
+                    self.act(now, &Received { packet: whole, ..received.clone() }, packet);
+                }
+            }
+            Packet::Challenge { .. } | Packet::Echo { .. } => {}
+        }
+    }
+
+    pub(crate) fn on_superseded(&mut self, by: DaemonId) {
+        if by.slot == self.me.slot && (by.claim, by.boot) > (self.me.claim, self.me.boot) {
+            self.phase = State::Stopped;
+            self.outputs.push_back(Output::Superseded { by });
+        }
+    }
+
+    /// Goes on with an orderly leave as far as it can: everything ordered and stable, then farewells.
+    fn continue_leaving(&mut self, now: Instant) {
+        let Some(leaving) = &self.leaving else { return };
+        let State::Operational(operational) = &self.phase else {
+            if self.order.is_none() && self.backlog.is_empty() {
+                self.stop();
+            }
+            return;
+        };
+        let Some(order) = &self.order else { return };
+        if order.configuration.members.len() == 1 {
+            return if self.backlog.is_empty() { self.stop() };
+        }
+        let done = self.backlog.is_empty() && order.stable >= operational.seq_seen().max(order.high);
+        if leaving.farewells == 0 && !done || now < leaving.next {
+            return;
+        }
+        if leaving.farewells >= FAREWELLS {
+            return self.stop();
+        }
+        let tag = order.tag;
+        self.leaving =
+            Some(Leaving { farewells: leaving.farewells + 1, next: now + FAREWELL_INTERVAL });
+        self.send(Destination::Everyone, &Packet::Leave { tag });
+    }
+
+    fn stop(&mut self) {
+        self.phase = State::Stopped;
+        self.outputs.push_back(Output::Left);
+    }
+
+    /// Whether the farewell was said: from then on this daemon takes part in nothing new.
+    pub(crate) fn said_farewell(&self) -> bool {
+        self.leaving.as_ref().is_some_and(|leaving| leaving.farewells > 0)
+    }
+
+    // --- shared by the phases -----------------------------------------------------------------------
+
+    pub(crate) fn member(&self, slot: Slot) -> Option<DaemonId> {
+        let members = &self.order.as_ref()?.configuration.members;
+        members.iter().find(|member| member.slot == slot).copied()
+    }
+
+    pub(crate) fn recently_heard(&self, now: Instant, slot: Slot, boot: BootId) -> bool {
+        self.heard.get(&slot).is_some_and(|(known, at)| {
+            *known == boot && now.since(*at) < self.settings.timers.consensus_timeout * 2
+        })
+    }
+
+    pub(crate) fn wall_clock_milliseconds(&self, now: Instant) -> u64 {
+        let since = now.since(self.started).as_millis();
+        self.settings.wall_clock_milliseconds + u64::try_from(since).unwrap_or(u64::MAX / 2)
+    }
+
+    pub(crate) fn random(&mut self) -> u64 {
+        next_random(&mut self.random)
+    }
+
+    pub(crate) fn refuse(&mut self, slot: Slot, from: SocketAddr, why: Refusal) {
+        *self.counters.refused.entry(why).or_default() += 1;
+        self.outputs.push_back(Output::Trace(Trace::Refused { slot, from, why }));
+    }
+
+    pub(crate) fn trace_phase(&mut self, phase: Phase, reason: Reason) {
+        self.outputs.push_back(Output::Trace(Trace::Phase { phase, reason }));
+    }
+
+    /// Sends a packet; one that is too large travels in parts.
+    pub(crate) fn send(&mut self, to: Destination, packet: &Packet) {
+        let bytes = packet.encode();
+        if bytes.len() <= self.settings.packet_bytes {
+            return self.send_bytes(to, bytes);
+        }
+        for part in self.parts.split(&bytes, self.settings.packet_bytes) {
+            self.send_bytes(to, part.encode());
+        }
+    }
+
+    pub(crate) fn send_bytes(&mut self, to: Destination, packet: Bytes) {
+        self.counters.packets_sent += 1;
+        self.outputs.push_back(Output::Send { to, packet });
+    }
+
+    /// The join this daemon sends for a slot that has no proved path: to every address its name resolved to.
+    pub(crate) fn send_join_to_slot(&mut self, now: Instant, slot: Slot) {
+        let State::Gather(gather) = &self.phase else { return };
+        let join = Packet::Join(self.join(gather, now));
+        for address in self.paths.tries(slot) {
+            self.send(Destination::Address(address), &join);
+        }
+    }
+
+    pub(crate) fn join(&self, gather: &Gather, _now: Instant) -> Join {
+        Join {
+            ring: self.settings.ring,
+            hash: self.settings.configuration_hash,
+            attempt: self.attempt,
+            epoch: self.epoch,
+            me: self.me,
+            old: self.order.as_ref().map(Order::id),
+            candidates: gather.candidates.values().copied().collect(),
+            failed: gather.failed.iter().copied().collect(),
+        }
+    }
+
+    /// Installs a configuration whose members all have what their components have, and ends the old order.
+    pub(crate) fn install(&mut self, pending: &Pending) {
+        let mut after: Vec<Output> = Vec::new();
+        if let Some(mut order) = self.order.take() {
+            let component: BTreeSet<Slot> = pending.component(Some(order.id()));
+            let mut senders: BTreeSet<Slot> = component.clone();
+            let mut stable = order.stable;
+            for (_, report) in &pending.reports {
+                senders.extend(report.obligation.iter().copied());
+                stable = stable.max(report.stable);
+            }
+            senders.extend(self.obligation.iter().copied());
+            let (regular, transitional) = order.finish(stable, &senders);
+            self.counters.payloads_delivered += (regular.len() + transitional.len()) as u64;
+            after.extend(regular.into_iter().map(Output::Deliver));
+            let members = order.configuration.members.iter();
+            after.push(Output::Install(Configuration {
+                id: pending.propose.id,
+                kind: ConfigurationKind::Transitional,
+                members: members.filter(|member| component.contains(&member.slot)).copied().collect(),
+                components: Vec::new(),
+            }));
+            after.extend(transitional.into_iter().map(Output::Deliver));
+        }
+        let configuration = Configuration {
+            id: pending.propose.id,
+            kind: ConfigurationKind::Regular,
+            members: pending.propose.members.iter().map(|(daemon, _)| *daemon).collect(),
+            components: pending.components(),
+        };
+        if let Some(me) = configuration.members.iter().find(|member| member.slot == self.me.slot) {
+            self.me.claim = me.claim;
+        }
+        let order = Order::new(configuration.clone());
+        self.outputs.push_back(Output::Peers(self.peers(&order)));
+        self.outputs.extend(after);
+        self.outputs.push_back(Output::Install(configuration));
+        self.order = Some(order);
+        self.epoch = self.epoch.max(pending.propose.id.epoch);
+        self.obligation.clear();
+        self.backlog.rewind();
+        self.counters.configurations += 1;
+    }
+
+    /// The other members, the next token holder first.
+    pub(crate) fn peers(&self, order: &Order) -> Vec<Slot> {
+        let members = order.configuration.members.iter().map(|member| member.slot);
+        let (before, after): (Vec<Slot>, Vec<Slot>) =
+            members.filter(|slot| *slot != self.me.slot).partition(|slot| *slot < self.me.slot);
+        after.into_iter().chain(before).collect()
+    }
+}
+
+impl Pending {
+    /// Members that come from `old`.
+    pub(crate) fn component(&self, old: Option<spread_wire::ids::ConfigurationId>) -> BTreeSet<Slot> {
+        let members = self.propose.members.iter();
+        members.filter(|(_, from)| *from == old).map(|(daemon, _)| daemon.slot).collect()
+    }
+
+    fn components(&self) -> Vec<Component> {
+        let mut components: Vec<Component> = Vec::new();
+        for (daemon, from) in &self.propose.members {
+            let known = components.iter_mut().find(|known| from.is_some() && known.from == *from);
+            match known {
+                Some(component) => component.members.push(daemon.slot),
+                None => components.push(Component { from: *from, lost: Vec::new(), members: vec![daemon.slot] }),
+            }
+        }
+        components
+    }
+}
+
+/// xorshift64*: the ring's own stream, so that a seed replays it.
+fn next_random(state: &mut u64) -> u64 {
+    *state ^= *state >> 12;
+    *state ^= *state << 25;
+    *state ^= *state >> 27;
+    state.wrapping_mul(0x2545_f491_4f6c_dd1d)
+}

@@ -1,0 +1,214 @@
+//! Rings over a deterministic network.
+
+mod network;
+
+use core::time::Duration;
+use network::Network;
+use spread_wire::service::Guarantee::{Agreed, Safe};
+
+const MS: Duration = Duration::from_millis(1);
+
+fn started(seed: u64, slots: u16, run: &[u16]) -> Network {
+    let mut network = Network::new(seed, slots);
+    for slot in run {
+        network.start(*slot);
+    }
+    network.form(run);
+    network
+}
+
+fn pour(network: &mut Network, slots: &[u16], count: usize, name: &str) {
+    for index in 0..count {
+        for slot in slots {
+            let guarantee = if index % 3 == 0 { Safe } else { Agreed };
+            let kind = if guarantee == Safe { "safe" } else { "agreed" };
+            let filler = "x".repeat(if index % 17 == 0 { 5000 } else { index % 90 });
+            network.submit(*slot, guarantee, format!("{kind} {name} {slot} {index} {filler}"));
+        }
+        network.run(Duration::from_micros(300));
+    }
+}
+
+#[test]
+fn rings_of_several_sizes_form_and_agree() {
+    for size in [1_u16, 2, 3, 8] {
+        let slots: Vec<u16> = (0..size).collect();
+        let mut network = started(u64::from(size), size + 2, &slots);
+        pour(&mut network, &slots, 100, "a");
+        network.run(MS * 500);
+        for slot in &slots {
+            assert_eq!(network.delivered(*slot).len(), 100 * slots.len());
+        }
+        network.check();
+    }
+}
+
+#[test]
+fn a_daemon_in_a_spare_slot_joins_within_milliseconds() {
+    let mut network = started(5, 5, &[0, 1, 2]);
+    pour(&mut network, &[0, 1, 2], 20, "before");
+    network.start(3);
+    let took = network.form(&[0, 1, 2, 3]);
+    assert!(took < MS * 20, "{took:?}");
+    pour(&mut network, &[0, 1, 2, 3], 20, "after");
+    network.run(MS * 300);
+    network.check();
+    assert_eq!(network.delivered(0).len(), 60 + 80);
+}
+
+#[test]
+fn an_orderly_leave_skips_the_timers() {
+    let mut network = started(6, 5, &[0, 1, 2, 3]);
+    pour(&mut network, &[0, 1, 2, 3], 20, "before");
+    network.submit(2, Safe, "safe last word");
+    network.leave(2);
+    let took = network.form(&[0, 1, 3]);
+    assert!(took < MS * 20, "{took:?}");
+    network.run(MS * 200);
+    assert!(network.nodes[&2].left.is_some());
+    for slot in [0, 1, 3] {
+        assert!(network.delivered(slot).iter().any(|payload| payload == "safe last word"));
+    }
+    network.check();
+}
+
+#[test]
+fn a_crash_is_found_in_a_quarter_of_a_second_and_survivors_lose_nothing() {
+    for (seed, victim) in [(1, 0), (2, 1), (3, 2), (4, 7)] {
+        let slots: Vec<u16> = (0..8).collect();
+        let mut network = started(seed, 8, &slots);
+        pour(&mut network, &slots, 20, "before");
+        network.crash(victim);
+        let rest: Vec<u16> = slots.iter().copied().filter(|slot| *slot != victim).collect();
+        let took = network.form(&rest);
+        assert!(took < MS * 350, "d{victim}: {took:?}");
+        pour(&mut network, &rest, 20, "after");
+        network.run(MS * 300);
+        network.check();
+    }
+}
+
+#[test]
+fn an_idle_ring_finds_a_crash_too() {
+    let mut network = started(9, 3, &[0, 1, 2]);
+    network.run(MS * 3000);
+    network.crash(1);
+    let took = network.form(&[0, 2]);
+    assert!(took < MS * 350, "{took:?}");
+}
+
+#[test]
+fn a_restarted_daemon_takes_its_slot_at_once() {
+    let mut network = started(10, 3, &[0, 1, 2]);
+    network.crash(1);
+    network.start(1);
+    network.run(MS * 30);
+    assert!(network.formed(&[0, 1, 2]));
+    network.check();
+}
+
+#[test]
+fn components_go_on_alone_and_become_one_ring_again() {
+    let mut network = started(11, 5, &[0, 1, 2, 3, 4]);
+    pour(&mut network, &[0, 1, 2, 3, 4], 20, "before");
+    network.partition(&[&[0, 1], &[2, 3], &[4]]);
+    network.form(&[0, 1]);
+    network.form(&[2, 3]);
+    network.form(&[4]);
+    pour(&mut network, &[0, 1, 2, 3, 4], 20, "apart");
+    network.run(MS * 1000);
+    network.heal();
+    let took = network.form(&[0, 1, 2, 3, 4]);
+    assert!(took < MS * 2000, "{took:?}");
+    pour(&mut network, &[0, 1, 2, 3, 4], 20, "after");
+    network.run(MS * 300);
+    network.check();
+}
+
+#[test]
+fn loss_costs_time_and_nothing_else() {
+    let mut network = started(12, 4, &[0, 1, 2, 3]);
+    network.loss = 100;
+    pour(&mut network, &[0, 1, 2, 3], 200, "lossy");
+    network.loss = 0;
+    network.form(&[0, 1, 2, 3]);
+    network.run(MS * 2000);
+    network.check();
+    for slot in 0..4 {
+        assert_eq!(network.delivered(slot).len(), 800);
+    }
+}
+
+#[test]
+fn sixty_four_daemons_form_one_ring() {
+    let slots: Vec<u16> = (0..64).collect();
+    let mut network = started(13, 64, &slots);
+    pour(&mut network, &[0, 20, 63], 20, "many");
+    network.run(MS * 500);
+    assert_eq!(network.delivered(40).len(), 60);
+    network.crash(33);
+    let rest: Vec<u16> = slots.iter().copied().filter(|slot| *slot != 33).collect();
+    network.form(&rest);
+    network.check();
+}
+
+/// Random faults from a seed, then healing: one ring, and every promise kept throughout.
+fn soak(seed: u64) {
+    let slots: u16 = 5;
+    let mut network = Network::new(seed, slots);
+    for slot in 0..slots {
+        network.start(slot);
+    }
+    for step in 0..40_u64 {
+        let victim = (network.random() % u64::from(slots)) as u16;
+        match network.random() % 12 {
+            0 => network.crash(victim),
+            1 | 2 if !network.nodes.contains_key(&victim) => network.start(victim),
+            3 => network.partition(&[&[0, 1], &[2, 3, 4]]),
+            4 => network.partition(&[&[0, 2, 4], &[1], &[3]]),
+            5 | 6 => network.heal(),
+            7 => network.loss = network.random() % 150,
+            8 => network.loss = 0,
+            9 => network.pause(victim, true),
+            10 => (0..slots).for_each(|slot| network.pause(slot, false)),
+            _ => {}
+        }
+        for slot in 0..slots {
+            let guarantee = if step % 2 == 0 { Safe } else { Agreed };
+            let kind = if guarantee == Safe { "safe" } else { "agreed" };
+            let filler = "y".repeat((network.random() % 3000) as usize);
+            network.submit(slot, guarantee, format!("{kind} {slot} {step} {filler}"));
+        }
+        let time = Duration::from_micros(network.random() % 200_000);
+        network.run(time);
+    }
+    network.loss = 0;
+    network.heal();
+    for slot in 0..slots {
+        network.pause(slot, false);
+        if !network.nodes.contains_key(&slot) {
+            network.start(slot);
+        }
+    }
+    let all: Vec<u16> = (0..slots).collect();
+    network.form(&all);
+    for slot in 0..slots {
+        network.submit(slot, Safe, format!("safe end {slot}"));
+    }
+    network.run(MS * 1000);
+    for slot in 0..slots {
+        let last = network.delivered(slot);
+        let ends = last.iter().filter(|payload| payload.starts_with(b"safe end")).count();
+        assert_eq!(ends, 5, "d{slot}");
+    }
+    network.check();
+}
+
+#[test]
+fn random_faults_break_no_promise() {
+    let first: u64 = option_env!("RING_SOAK_FIRST").and_then(|text| text.parse().ok()).unwrap_or(0);
+    for seed in first..first + 150 {
+        eprintln!("seed {seed}");
+        soak(seed);
+    }
+}

@@ -1,0 +1,244 @@
+//! Packets of a membership change.
+
+use super::cursor::{ReadError, Reader, Writer};
+use crate::ids::{BootId, Claim, ConfigurationId, DaemonId, RingNumber, Slot};
+use bytes::Bytes;
+
+/// Most daemons a list names.
+const DAEMONS: usize = 1024;
+/// Most bytes of a bitmap of received packets.
+const BITMAP_BYTES: usize = 8192;
+
+/// "I gather: this is whom I know, and whom I have given up."
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Join {
+    /// Ring number.
+    pub ring: RingNumber,
+    /// Hash of the configuration file.
+    pub hash: u64,
+    /// Counts this daemon's gatherings; an older one is stale.
+    pub attempt: u64,
+    /// Highest epoch of any configuration it knows of.
+    pub epoch: u64,
+    /// Its own identity.
+    pub me: DaemonId,
+    /// The configuration it comes from.
+    pub old: Option<ConfigurationId>,
+    /// Daemons it wants to go on with, itself included.
+    pub candidates: Vec<DaemonId>,
+    /// Daemons it goes on without.
+    pub failed: Vec<(Slot, BootId)>,
+}
+
+/// The representative's proposal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Propose {
+    /// Id of the configuration to be.
+    pub id: ConfigurationId,
+    /// Its members by slot, and the configuration each comes from.
+    pub members: Vec<(DaemonId, Option<ConfigurationId>)>,
+}
+
+/// What a member has of its old configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// Tag of the proposal.
+    pub tag: u64,
+    /// Its old configuration, if it had one.
+    pub old: Option<OldRing>,
+}
+
+/// A member's account of its old configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OldRing {
+    /// Which.
+    pub id: ConfigurationId,
+    /// It has everything up to here.
+    pub aru: u64,
+    /// Highest sequence number it has or heard of.
+    pub high: u64,
+    /// Known to be at every member of the old configuration.
+    pub stable: u64,
+    /// Bit *i* is `aru + 1 + i`: has it.
+    pub bitmap: Bytes,
+    /// Slots of attempts it reported complete for and never installed.
+    pub obligation: Vec<Slot>,
+}
+
+/// The accounts of all members that come from one configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Tag of the proposal.
+    pub tag: u64,
+    /// Who reported what.
+    pub reports: Vec<(Slot, OldRing)>,
+}
+
+pub(super) fn write_daemon(to: &mut Writer, daemon: &DaemonId) {
+    to.varint(daemon.slot.0.into());
+    to.varint(daemon.claim.0);
+    to.u128(daemon.boot.0);
+}
+
+pub(super) fn read_daemon(from: &mut Reader) -> Result<DaemonId, ReadError> {
+    Ok(DaemonId { slot: Slot(from.u16()?), claim: Claim(from.varint()?), boot: BootId(from.u128()?) })
+}
+
+pub(super) fn write_configuration(to: &mut Writer, id: &ConfigurationId) {
+    to.varint(id.ring.0.into());
+    to.varint(id.epoch);
+    to.varint(id.representative.0.into());
+    to.u128(id.boot.0);
+}
+
+fn read_configuration(from: &mut Reader) -> Result<ConfigurationId, ReadError> {
+    Ok(ConfigurationId {
+        ring: RingNumber(from.u32()?),
+        epoch: from.varint()?,
+        representative: Slot(from.u16()?),
+        boot: BootId(from.u128()?),
+    })
+}
+
+fn write_old(to: &mut Writer, old: Option<&ConfigurationId>) {
+    to.u8(u8::from(old.is_some()));
+    if let Some(id) = old {
+        write_configuration(to, id);
+    }
+}
+
+fn read_old(from: &mut Reader) -> Result<Option<ConfigurationId>, ReadError> {
+    if from.u8()? == 0 { Ok(None) } else { Ok(Some(read_configuration(from)?)) }
+}
+
+fn list<T>(
+    from: &mut Reader,
+    most: usize,
+    read: impl Fn(&mut Reader) -> Result<T, ReadError>,
+) -> Result<Vec<T>, ReadError> {
+    let count = from.count(most)?;
+    (0..count).map(|_| read(from)).collect()
+}
+
+impl Join {
+    pub(super) fn write(&self, to: &mut Writer) {
+        to.varint(self.ring.0.into());
+        to.u64(self.hash);
+        to.varint(self.attempt);
+        to.varint(self.epoch);
+        write_daemon(to, &self.me);
+        write_old(to, self.old.as_ref());
+        to.varint(self.candidates.len() as u64);
+        for daemon in &self.candidates {
+            write_daemon(to, daemon);
+        }
+        to.varint(self.failed.len() as u64);
+        for (slot, boot) in &self.failed {
+            to.varint(slot.0.into());
+            to.u128(boot.0);
+        }
+    }
+
+    pub(super) fn read(from: &mut Reader) -> Result<Self, ReadError> {
+        Ok(Self {
+            ring: RingNumber(from.u32()?),
+            hash: from.u64()?,
+            attempt: from.varint()?,
+            epoch: from.varint()?,
+            me: read_daemon(from)?,
+            old: read_old(from)?,
+            candidates: list(from, DAEMONS, read_daemon)?,
+            failed: list(from, DAEMONS, |from| Ok((Slot(from.u16()?), BootId(from.u128()?))))?,
+        })
+    }
+}
+
+impl Propose {
+    pub(super) fn write(&self, to: &mut Writer) {
+        write_configuration(to, &self.id);
+        to.varint(self.members.len() as u64);
+        for (daemon, old) in &self.members {
+            write_daemon(to, daemon);
+            write_old(to, old.as_ref());
+        }
+    }
+
+    pub(super) fn read(from: &mut Reader) -> Result<Self, ReadError> {
+        let id = read_configuration(from)?;
+        let members = list(from, DAEMONS, |from| Ok((read_daemon(from)?, read_old(from)?)))?;
+        if !members.is_sorted_by(|a, b| a.0.slot < b.0.slot) {
+            return Err(ReadError::Bounds);
+        }
+        Ok(Self { id, members })
+    }
+}
+
+impl OldRing {
+    fn write(&self, to: &mut Writer) {
+        write_configuration(to, &self.id);
+        to.varint(self.aru);
+        to.varint(self.high);
+        to.varint(self.stable);
+        to.varint(self.bitmap.len() as u64);
+        to.bytes(&self.bitmap);
+        to.varint(self.obligation.len() as u64);
+        for slot in &self.obligation {
+            to.varint(slot.0.into());
+        }
+    }
+
+    fn read(from: &mut Reader) -> Result<Self, ReadError> {
+        let id = read_configuration(from)?;
+        let (aru, high, stable) = (from.varint()?, from.varint()?, from.varint()?);
+        let count = from.count(BITMAP_BYTES)?;
+        let bitmap = from.bytes(count)?;
+        if high < aru || high - aru > count as u64 * 8 || stable > aru {
+            return Err(ReadError::Bounds);
+        }
+        let obligation = list(from, DAEMONS, |from| Ok(Slot(from.u16()?)))?;
+        Ok(Self { id, aru, high, stable, bitmap, obligation })
+    }
+
+    /// Whether the reporter has this packet.
+    #[must_use]
+    pub fn has(&self, seq: u64) -> bool {
+        if seq <= self.aru {
+            return true;
+        }
+        let bit = (seq - self.aru - 1) as usize;
+        self.bitmap.get(bit / 8).is_some_and(|byte| byte >> (bit % 8) & 1 == 1)
+    }
+}
+
+impl State {
+    pub(super) fn write(&self, to: &mut Writer) {
+        to.u64(self.tag);
+        to.u8(u8::from(self.old.is_some()));
+        if let Some(old) = &self.old {
+            old.write(to);
+        }
+    }
+
+    pub(super) fn read(from: &mut Reader) -> Result<Self, ReadError> {
+        let tag = from.u64()?;
+        let old = if from.u8()? == 0 { None } else { Some(OldRing::read(from)?) };
+        Ok(Self { tag, old })
+    }
+}
+
+impl Plan {
+    pub(super) fn write(&self, to: &mut Writer) {
+        to.u64(self.tag);
+        to.varint(self.reports.len() as u64);
+        for (slot, report) in &self.reports {
+            to.varint(slot.0.into());
+            report.write(to);
+        }
+    }
+
+    pub(super) fn read(from: &mut Reader) -> Result<Self, ReadError> {
+        let tag = from.u64()?;
+        let reports = list(from, DAEMONS, |from| Ok((Slot(from.u16()?), OldRing::read(from)?)))?;
+        Ok(Self { tag, reports })
+    }
+}

@@ -1,0 +1,135 @@
+//! A bounded reader and a writer for packets. Reading never panics.
+
+use bytes::Bytes;
+
+/// A packet that can't be read. Its sender is to blame; nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// It ends too early.
+    #[error("the packet ends too early")]
+    Short,
+    /// A number or list is out of its bounds.
+    #[error("a field of the packet is out of bounds")]
+    Bounds,
+    /// A kind or version that is not known here.
+    #[error("the packet has kind or version {0}, which is not known here")]
+    Unknown(u8),
+}
+
+/// Reads fields from the front of a packet.
+#[derive(Clone, Debug)]
+pub struct Reader(Bytes);
+
+impl Reader {
+    /// Reads from the start of `packet`.
+    #[must_use]
+    pub fn new(packet: Bytes) -> Self {
+        Self(packet)
+    }
+
+    /// Whether everything was read.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The next `count` bytes, shared with the packet.
+    pub fn bytes(&mut self, count: usize) -> Result<Bytes, ReadError> {
+        if self.0.len() < count {
+            return Err(ReadError::Short);
+        }
+        Ok(self.0.split_to(count))
+    }
+
+    /// All that is left.
+    pub fn rest(&mut self) -> Bytes {
+        core::mem::take(&mut self.0)
+    }
+
+    /// One byte.
+    pub fn u8(&mut self) -> Result<u8, ReadError> {
+        let first = *self.0.first().ok_or(ReadError::Short)?;
+        self.0 = self.0.slice(1..);
+        Ok(first)
+    }
+
+    /// A fixed 64-bit number, little-endian.
+    pub fn u64(&mut self) -> Result<u64, ReadError> {
+        let bytes = self.bytes(8)?;
+        Ok(bytes.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
+    }
+
+    /// A fixed 128-bit number, little-endian.
+    pub fn u128(&mut self) -> Result<u128, ReadError> {
+        let bytes = self.bytes(16)?;
+        Ok(bytes.iter().rev().fold(0, |sum, byte| sum << 8 | u128::from(*byte)))
+    }
+
+    /// A number in groups of seven bits, low group first; at most ten bytes.
+    pub fn varint(&mut self) -> Result<u64, ReadError> {
+        let mut value = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.u8()?;
+            let group = u64::from(byte & 0x7f);
+            if shift == 63 && group > 1 {
+                return Err(ReadError::Bounds);
+            }
+            value |= group << shift;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err(ReadError::Bounds)
+    }
+
+    /// A varint that fits 16 bits.
+    pub fn u16(&mut self) -> Result<u16, ReadError> {
+        u16::try_from(self.varint()?).map_err(|_| ReadError::Bounds)
+    }
+
+    /// A varint that fits 32 bits.
+    pub fn u32(&mut self) -> Result<u32, ReadError> {
+        u32::try_from(self.varint()?).map_err(|_| ReadError::Bounds)
+    }
+
+    /// The length of a list, at most `most`.
+    pub fn count(&mut self, most: usize) -> Result<usize, ReadError> {
+        let count = usize::try_from(self.varint()?).map_err(|_| ReadError::Bounds)?;
+        if count > most { Err(ReadError::Bounds) } else { Ok(count) }
+    }
+}
+
+/// Appends fields to a buffer.
+#[derive(Clone, Debug, Default)]
+pub struct Writer(pub Vec<u8>);
+
+impl Writer {
+    /// One byte.
+    pub fn u8(&mut self, value: u8) {
+        self.0.push(value);
+    }
+
+    /// A fixed 64-bit number, little-endian.
+    pub fn u64(&mut self, value: u64) {
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+
+    /// A fixed 128-bit number, little-endian.
+    pub fn u128(&mut self, value: u128) {
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+
+    /// A number in groups of seven bits.
+    pub fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.0.push(value as u8 & 0x7f | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value as u8);
+    }
+
+    /// Raw bytes.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+}
