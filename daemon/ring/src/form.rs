@@ -64,7 +64,7 @@ impl Form {
         self.propose.members.iter().any(|(daemon, _)| daemon.slot == slot && daemon.boot == boot)
     }
 
-    fn representative(&self) -> Slot {
+    pub(crate) fn representative(&self) -> Slot {
         self.propose.id.representative
     }
 }
@@ -107,7 +107,10 @@ impl Ring {
     }
 
     pub(crate) fn on_propose(&mut self, now: Instant, from: Slot, propose: Propose) {
-        if propose.id.representative != from || propose.id.ring != self.settings.ring || self.said_farewell() {
+        if propose.id.representative != from
+            || propose.id.ring != self.settings.ring
+            || self.said_farewell()
+        {
             return;
         }
         if let State::Form(form) = &self.phase
@@ -119,7 +122,10 @@ impl Ring {
             return;
         }
         let State::Gather(_) = &self.phase else { return };
-        let me = propose.members.iter().any(|(daemon, _)| daemon.slot == self.me.slot && daemon.boot == self.me.boot);
+        let me = propose
+            .members
+            .iter()
+            .any(|(daemon, _)| daemon.slot == self.me.slot && daemon.boot == self.me.boot);
         let paths = propose.members.iter().all(|(daemon, _)| {
             daemon.slot == self.me.slot || self.paths.is_valid(daemon.slot, daemon.boot)
         });
@@ -127,13 +133,18 @@ impl Ring {
         if !me || !paths || !fits || propose.id.epoch <= self.epoch {
             return;
         }
-        let olds: Vec<ConfigurationId> = propose.members.iter().filter_map(|(_, old)| *old).collect();
+        let olds: Vec<ConfigurationId> =
+            propose.members.iter().filter_map(|(_, old)| *old).collect();
         for old in olds {
             self.late_install(now, Some(old));
         }
         // What the proposal says of us has to be what we are: a late install changes it.
         let mine = self.order.as_ref().map(|order| order.id());
-        let said = propose.members.iter().find(|(daemon, _)| daemon.slot == self.me.slot).and_then(|(_, old)| *old);
+        let said = propose
+            .members
+            .iter()
+            .find(|(daemon, _)| daemon.slot == self.me.slot)
+            .and_then(|(_, old)| *old);
         if said == mine {
             self.form(now, propose);
         }
@@ -141,7 +152,12 @@ impl Ring {
 
     pub(crate) fn on_state(&mut self, now: Instant, from: Slot, state: spread_wire::packet::State) {
         let State::Form(form) = &self.phase else { return };
-        let said = form.propose.members.iter().find(|(daemon, _)| daemon.slot == from).map(|(_, old)| *old);
+        let said = form
+            .propose
+            .members
+            .iter()
+            .find(|(daemon, _)| daemon.slot == from)
+            .map(|(_, old)| *old);
         let told = state.old.as_ref().map(|old| old.id);
         if form.tag == state.tag && form.representative() == self.me.slot && said == Some(told) {
             self.take_state(now, from, state.old);
@@ -216,7 +232,8 @@ impl Ring {
         let mut asks: BTreeMap<Slot, Vec<(u64, u32)>> = BTreeMap::new();
         for (first, count) in order.missing(top, usize::MAX) {
             for seq in first..first + u64::from(count) {
-                let holder = plan.iter().find(|(slot, report)| *slot != self.me.slot && report.has(seq));
+                let holder =
+                    plan.iter().find(|(slot, report)| *slot != self.me.slot && report.has(seq));
                 let Some((holder, _)) = holder else { continue };
                 let ranges = asks.entry(*holder).or_default();
                 match ranges.last_mut() {
@@ -228,7 +245,10 @@ impl Ring {
         let tag = order.tag;
         for (holder, ranges) in asks {
             for ranges in ranges.chunks(TOKEN_REQUESTS) {
-                self.send(Destination::Slot(holder), &Packet::Request { tag, ranges: ranges.to_vec() });
+                self.send(
+                    Destination::Slot(holder),
+                    &Packet::Request { tag, ranges: ranges.to_vec() },
+                );
             }
         }
     }
@@ -254,8 +274,9 @@ impl Ring {
         let Some(plan) = &form.plan else { return };
         if let Some(order) = &self.order {
             let top = plan.iter().map(|(_, report)| report.high).max().unwrap_or(0);
-            let misses = (order.aru + 1..=top)
-                .any(|seq| order.packet(seq).is_none() && plan.iter().any(|(_, report)| report.has(seq)));
+            let misses = (order.aru + 1..=top).any(|seq| {
+                order.packet(seq).is_none() && plan.iter().any(|(_, report)| report.has(seq))
+            });
             if misses {
                 return;
             }
@@ -297,8 +318,13 @@ impl Ring {
             return;
         }
         let tag = form.tag;
-        let others: Vec<Slot> =
-            form.propose.members.iter().map(|(daemon, _)| daemon.slot).filter(|slot| *slot != self.me.slot).collect();
+        let others: Vec<Slot> = form
+            .propose
+            .members
+            .iter()
+            .map(|(daemon, _)| daemon.slot)
+            .filter(|slot| *slot != self.me.slot)
+            .collect();
         for _ in 0..INSTALLS {
             for slot in &others {
                 self.send(Destination::Slot(*slot), &Packet::Install { tag });
@@ -363,7 +389,8 @@ impl Ring {
             };
             members.filter(|slot| !answered(slot) && *slot != self.me.slot).collect()
         } else {
-            let quiet = |slot: &Slot| self.heard.get(slot).is_none_or(|(_, at)| *at <= form.started);
+            let quiet =
+                |slot: &Slot| self.heard.get(slot).is_none_or(|(_, at)| *at <= form.started);
             members.filter(|slot| *slot == form.representative() && quiet(slot)).collect()
         };
         if let Some(pending) = &self.pending {

@@ -11,6 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A daemon given up for silence is not merged with again at once: an unreachable pair would flap.
 const SHUN: Duration = Duration::from_millis(600);
 
+/// A candidate that is behind is told so at most this often.
+const TELL: Duration = Duration::from_millis(2);
+
 /// What is known while gathering.
 #[derive(Debug)]
 pub(crate) struct Gather {
@@ -22,7 +25,11 @@ pub(crate) struct Gather {
     joins: BTreeMap<Slot, Join>,
     /// When each candidate was heard, or became one.
     heard: BTreeMap<Slot, Instant>,
+    /// When a candidate that is behind was told so last.
+    told: BTreeMap<Slot, Instant>,
     started: Instant,
+    /// Somebody outside made us gather: its join is on the way.
+    met: bool,
     /// When the candidates changed last.
     changed: Instant,
     next_join: Instant,
@@ -62,7 +69,9 @@ impl Ring {
             failed: BTreeSet::new(),
             joins: BTreeMap::new(),
             heard: BTreeMap::new(),
+            told: BTreeMap::new(),
             started: now,
+            met: !matches!(reason, Reason::Leaving | Reason::SuccessorSilent | Reason::TokenLoss),
             changed: now,
             next_join: now,
             check: now,
@@ -121,6 +130,8 @@ impl Ring {
             self.attempts.clear();
         }
         match &self.phase {
+            // It goes on without us for now.
+            State::Operational(_) if join.failed.contains(&(self.me.slot, self.me.boot)) => return,
             State::Operational(_) => {
                 let member = self.member(received.slot);
                 match member {
@@ -168,8 +179,24 @@ impl Ring {
             }
             superseded = (me.claim > Claim(0)).then_some(received.from);
         } else {
+            if let Some(known) = gather.candidates.get(&slot).copied()
+                && known.boot != received.boot
+                && join.me.claim == Claim(0)
+            {
+                // A fresh daemon whose path was proved has the slot: whoever had it is gone.
+                gather.fail(slot, known.boot);
+            }
             gather.admit(join.me, now);
-            gather.heard.insert(slot, now);
+            match gather.candidates.get(&slot).copied() {
+                Some(known) if known.boot == received.boot => {
+                    gather.heard.insert(slot, now);
+                }
+                Some(known) => {
+                    let superseded = Packet::Superseded { by: known };
+                    return self.send(Destination::Address(received.from), &superseded);
+                }
+                None => return,
+            }
             for (failed, boot) in &join.failed {
                 if (*failed, *boot) != (me.slot, me.boot) {
                     gather.fail(*failed, *boot);
@@ -195,7 +222,9 @@ impl Ring {
             self.send(Destination::Address(address), &Packet::Superseded { by: me });
         } else if changed {
             self.announce(now);
-        } else if behind {
+        } else if behind && gather.told.get(&slot).is_none_or(|told| now.since(*told) >= TELL) {
+            // Two that can't agree would otherwise answer each other without end.
+            gather.told.insert(slot, now);
             self.send_join_to_slot(now, slot);
         }
         self.consider(now);
@@ -211,7 +240,10 @@ impl Ring {
             gather.candidates.values().map(|candidate| (candidate.slot, candidate.boot)).collect();
         let agreed = gather.candidates.keys().filter(|slot| **slot != self.me.slot).all(|slot| {
             gather.joins.get(slot).is_some_and(|join| {
-                join.candidates.iter().map(|candidate| (candidate.slot, candidate.boot)).eq(names.iter().copied())
+                join.candidates
+                    .iter()
+                    .map(|candidate| (candidate.slot, candidate.boot))
+                    .eq(names.iter().copied())
             })
         });
         let first = names.first().is_some_and(|(slot, _)| *slot == self.me.slot);
@@ -219,7 +251,8 @@ impl Ring {
             return;
         }
         // Rings that meet wait a moment for further ones, so that all become one in a single step.
-        let settle = if gather.rings(mine) > 1 { timers.join_interval } else { Duration::ZERO };
+        let waits = gather.rings(mine) > 1 || names.len() == 1 && gather.met;
+        let settle = if waits { timers.join_interval } else { Duration::ZERO };
         let alone = names.len() == 1 && mine.is_none() && slots > 1;
         let earliest =
             if alone { gather.started + timers.singleton_delay } else { gather.changed + settle };
@@ -231,7 +264,9 @@ impl Ring {
         let members: Vec<(DaemonId, Option<ConfigurationId>)> = gather
             .candidates
             .values()
-            .map(|daemon| (*daemon, if daemon.slot == self.me.slot { mine } else { old(daemon.slot) }))
+            .map(|daemon| {
+                (*daemon, if daemon.slot == self.me.slot { mine } else { old(daemon.slot) })
+            })
             .collect();
         self.propose(now, members);
     }
@@ -301,5 +336,22 @@ impl Gather {
                 self.heard.insert(daemon.slot, now);
             }
         }
+    }
+}
+
+impl core::fmt::Display for Gather {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let names = |list: Vec<(Slot, BootId)>| {
+            let names: Vec<String> =
+                list.iter().map(|(slot, boot)| format!("d{slot}/{boot:?}")).collect();
+            names.join(" ")
+        };
+        let key = |daemon: &DaemonId| (daemon.slot, daemon.boot);
+        write!(f, "gathers {}", names(self.candidates.values().map(key).collect()))?;
+        write!(f, " without {}", names(self.failed.iter().copied().collect()))?;
+        for (slot, join) in &self.joins {
+            write!(f, " | d{slot} says {}", names(join.candidates.iter().map(key).collect()))?;
+        }
+        Ok(())
     }
 }

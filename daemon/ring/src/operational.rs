@@ -139,7 +139,9 @@ impl Ring {
     fn visit(&mut self, now: Instant, mut token: Token) {
         let packet_bytes = self.settings.packet_bytes;
         let windows = self.settings.windows.clone();
-        let (Some(order), State::Operational(op)) = (&mut self.order, &mut self.phase) else { return };
+        let (Some(order), State::Operational(op)) = (&mut self.order, &mut self.phase) else {
+            return;
+        };
         self.counters.token_visits += 1;
         op.last_visit = token.visit;
         op.token_seen = now;
@@ -151,7 +153,8 @@ impl Ring {
         // Answers first: others wait for them.
         let mut before: Vec<(Destination, Bytes)> = Vec::new();
         token.requests.retain(|(slot, first, count)| {
-            let seqs = *first..first.saturating_add(u64::from(*count).min(u64::from(windows.gap_packets)));
+            let seqs =
+                *first..first.saturating_add(u64::from(*count).min(u64::from(windows.gap_packets)));
             let mut all = *slot != self.me.slot;
             for seq in seqs.filter(|_| *slot != self.me.slot) {
                 match order.packet(seq) {
@@ -166,14 +169,22 @@ impl Ring {
         // New packets, as many as the windows allow.
         token.sent = token.sent.saturating_sub(op.sent);
         let window = windows.window_packets.saturating_sub(token.sent);
-        let gap = u64::from(windows.gap_packets).saturating_sub(token.seq.saturating_sub(token.aru));
-        let allowed = windows.personal_packets.min(window).min(u32::try_from(gap).unwrap_or(u32::MAX));
+        let gap =
+            u64::from(windows.gap_packets).saturating_sub(token.seq.saturating_sub(token.aru));
+        let allowed =
+            windows.personal_packets.min(window).min(u32::try_from(gap).unwrap_or(u32::MAX));
         let mut fresh: Vec<Bytes> = Vec::new();
         let seq_before = token.seq;
         while (fresh.len() as u32) < allowed {
             let Some(body) = self.backlog.pack(packet_bytes - DATA_HEADER_BYTES) else { break };
             token.seq += 1;
-            let data = Data { tag: token.tag, originator: self.me.slot, seq: token.seq, visit: token.visit, body };
+            let data = Data {
+                tag: token.tag,
+                originator: self.me.slot,
+                seq: token.seq,
+                visit: token.visit,
+                body,
+            };
             let packet = data.encode();
             fresh.push(packet.clone());
             order.insert(data, packet, u64::MAX);
@@ -198,10 +209,13 @@ impl Ring {
         }
         let most = TOKEN_REQUESTS.saturating_sub(token.requests.len());
         let missing = order.missing(op.left_seq.min(seq_before), most);
-        token.requests.extend(missing.into_iter().map(|(first, count)| (self.me.slot, first, count)));
+        token
+            .requests
+            .extend(missing.into_iter().map(|(first, count)| (self.me.slot, first, count)));
 
         let busy = !fresh.is_empty() || !token.requests.is_empty() || token.aru != token.seq;
-        token.quiet = if busy || !self.backlog.is_empty() { 0 } else { token.quiet.saturating_add(1) };
+        token.quiet =
+            if busy || !self.backlog.is_empty() { 0 } else { token.quiet.saturating_add(1) };
         op.left_aru = token.aru;
         op.left_seq = token.seq;
         op.last_sender = token.last_sender;
@@ -465,7 +479,13 @@ impl Ring {
     }
 
     /// Another ring looks for us: gather, so that both become one.
-    pub(crate) fn on_probe(&mut self, now: Instant, received: &Received, tag: u64, (hash, ring): (u64, u32)) {
+    pub(crate) fn on_probe(
+        &mut self,
+        now: Instant,
+        received: &Received,
+        tag: u64,
+        (hash, ring): (u64, u32),
+    ) {
         if ring != self.settings.ring.0 {
             return self.refuse(received.slot, received.from, Refusal::ForeignRing);
         }
@@ -488,7 +508,9 @@ impl Ring {
     pub(crate) fn on_leave(&mut self, now: Instant, received: &Received, tag: u64) {
         let member = self.member(received.slot).is_some_and(|member| member.boot == received.boot);
         match &mut self.phase {
-            State::Operational(_) if member && self.order.as_ref().is_some_and(|order| order.tag == tag) => {
+            State::Operational(_)
+                if member && self.order.as_ref().is_some_and(|order| order.tag == tag) =>
+            {
                 self.gather(now, Reason::Leaving, &[received.slot]);
             }
             State::Gather(gather) => gather.fail(received.slot, received.boot),

@@ -166,7 +166,11 @@ impl Order {
     ///
     /// `stable` is the highest mark any of the component knows. Beyond the first hole that nobody can fill only
     /// payloads of `senders` count; fragments of others stay incomplete.
-    pub(crate) fn finish(&mut self, stable: u64, senders: &BTreeSet<Slot>) -> (Vec<Delivery>, Vec<Delivery>) {
+    pub(crate) fn finish(
+        &mut self,
+        stable: u64,
+        senders: &BTreeSet<Slot>,
+    ) -> (Vec<Delivery>, Vec<Delivery>) {
         let (mut regular, mut transitional) = (Vec::new(), Vec::new());
         while self.delivered < self.aru && self.deliver_packet(stable, &mut regular) {}
         while self.delivered < self.aru {

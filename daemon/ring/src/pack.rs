@@ -149,8 +149,9 @@ mod pack_tests {
     #[test]
     fn what_was_packed_comes_out_in_order_and_packets_are_full() {
         let mut backlog = Backlog::default();
-        let payloads: Vec<Bytes> =
-            [0, 1, 10, 100, 5000, 3, 1390, 1400, 64].map(|len| Bytes::from(vec![len as u8; len])).into();
+        let payloads: Vec<Bytes> = [0, 1, 10, 100, 5000, 3, 1390, 1400, 64]
+            .map(|len| Bytes::from(vec![len as u8; len]))
+            .into();
         for payload in &payloads {
             backlog.push(Guarantee::Agreed, payload.clone());
         }
@@ -158,8 +159,11 @@ mod pack_tests {
         assert!(bodies.iter().all(|body| body.len() <= 1400));
         assert!(bodies[..bodies.len() - 1].iter().all(|body| body.len() > 1400 - 40));
         let mut assembly = Assembly::default();
-        let out: Vec<Bytes> =
-            bodies.into_iter().flat_map(Pieces::new).filter_map(|piece| assembly.take(piece)).collect();
+        let out: Vec<Bytes> = bodies
+            .into_iter()
+            .flat_map(Pieces::new)
+            .filter_map(|piece| assembly.take(piece))
+            .collect();
         assert_eq!(out, payloads);
         assert_eq!(backlog.bytes(), 0);
     }

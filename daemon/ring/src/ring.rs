@@ -4,8 +4,8 @@ use crate::counters::{Counters, Status};
 use crate::form::{Form, Pending};
 use crate::gather::Gather;
 use crate::interface::{
-    Component, Configuration, ConfigurationKind, Destination, Output, Phase, Reason, Received, Refusal,
-    Settings, SubmitError, Trace,
+    Component, Configuration, ConfigurationKind, Destination, Output, Phase, Reason, Received,
+    Refusal, Settings, SubmitError, Trace,
 };
 use crate::operational::Operational;
 use crate::order::Order;
@@ -114,7 +114,12 @@ impl Ring {
     }
 
     /// Asks for `payload` to be put into the order.
-    pub fn submit(&mut self, now: Instant, guarantee: Guarantee, payload: Bytes) -> Result<(), SubmitError> {
+    pub fn submit(
+        &mut self,
+        now: Instant,
+        guarantee: Guarantee,
+        payload: Bytes,
+    ) -> Result<(), SubmitError> {
         if self.leaving.is_some() || matches!(self.phase, State::Stopped) {
             return Err(SubmitError::Leaving);
         }
@@ -198,7 +203,11 @@ impl Ring {
             State::Form(form) => Some(form.deadline()),
             State::Stopped => return None,
         };
-        let leaving = self.leaving.as_ref().filter(|leaving| leaving.farewells > 0).map(|leaving| leaving.next);
+        let leaving = self
+            .leaving
+            .as_ref()
+            .filter(|leaving| leaving.farewells > 0)
+            .map(|leaving| leaving.next);
         phase.into_iter().chain(leaving).min()
     }
 
@@ -228,7 +237,9 @@ impl Ring {
                 self.dispatch(now, &received, packet);
                 self.continue_leaving(now);
             }
-            Err(ReadError::Unknown(_)) => self.refuse(received.slot, received.from, Refusal::UnknownVersion),
+            Err(ReadError::Unknown(_)) => {
+                self.refuse(received.slot, received.from, Refusal::UnknownVersion)
+            }
             Err(_) => self.refuse(received.slot, received.from, Refusal::Malformed),
         }
     }
@@ -253,9 +264,13 @@ impl Ring {
             return self.act(now, received, packet);
         }
         let known = self.paths.is_valid(received.slot, received.boot);
-        let worth = matches!(packet, Packet::Join(_) | Packet::Probe { .. } | Packet::Propose(_) | Packet::Part { .. });
+        let worth = matches!(
+            packet,
+            Packet::Join(_) | Packet::Probe { .. } | Packet::Propose(_) | Packet::Part { .. }
+        );
         if known || worth {
-            let remember = (!known && !matches!(packet, Packet::Part { .. })).then(|| received.packet.clone());
+            let remember =
+                (!known && !matches!(packet, Packet::Part { .. })).then(|| received.packet.clone());
             let nonce = {
                 let random = &mut self.random;
                 self.paths.challenge(now, key, remember, || next_random(random))
@@ -281,7 +296,8 @@ impl Ring {
         {
             // Another daemon in an occupied slot: it waits while the member answers.
             self.refuse(slot, received.from, Refusal::SlotClaimed);
-            return self.send(Destination::Address(received.from), &Packet::SlotClaimed { by: member });
+            return self
+                .send(Destination::Address(received.from), &Packet::SlotClaimed { by: member });
         }
         self.paths.set(slot, boot, received.from);
         self.heard.insert(slot, (boot, now));
@@ -311,7 +327,8 @@ impl Ring {
             Packet::SlotClaimed { .. } => {}
             Packet::Superseded { by } => self.on_superseded(by),
             Packet::Part { message, index, count, bytes } => {
-                if let Some(whole) = self.parts.take((slot, received.boot), (message, index, count), bytes)
+                if let Some(whole) =
+                    self.parts.take((slot, received.boot), (message, index, count), bytes)
                     && let Ok(packet) = Packet::decode(whole.clone())
                     && !matches!(packet, Packet::Part { .. })
                 {
@@ -340,9 +357,12 @@ impl Ring {
         };
         let Some(order) = &self.order else { return };
         if order.configuration.members.len() == 1 {
-            return if self.backlog.is_empty() { self.stop() };
+            return if self.backlog.is_empty() {
+                self.stop()
+            };
         }
-        let done = self.backlog.is_empty() && order.stable >= operational.seq_seen().max(order.high);
+        let done =
+            self.backlog.is_empty() && order.stable >= operational.seq_seen().max(order.high);
         if leaving.farewells == 0 && !done || now < leaving.next {
             return;
         }
@@ -453,7 +473,10 @@ impl Ring {
             after.push(Output::Install(Configuration {
                 id: pending.propose.id,
                 kind: ConfigurationKind::Transitional,
-                members: members.filter(|member| component.contains(&member.slot)).copied().collect(),
+                members: members
+                    .filter(|member| component.contains(&member.slot))
+                    .copied()
+                    .collect(),
                 components: Vec::new(),
             }));
             after.extend(transitional.into_iter().map(Output::Deliver));
@@ -489,7 +512,10 @@ impl Ring {
 
 impl Pending {
     /// Members that come from `old`.
-    pub(crate) fn component(&self, old: Option<spread_wire::ids::ConfigurationId>) -> BTreeSet<Slot> {
+    pub(crate) fn component(
+        &self,
+        old: Option<spread_wire::ids::ConfigurationId>,
+    ) -> BTreeSet<Slot> {
         let members = self.propose.members.iter();
         members.filter(|(_, from)| *from == old).map(|(daemon, _)| daemon.slot).collect()
     }
@@ -500,7 +526,11 @@ impl Pending {
             let known = components.iter_mut().find(|known| from.is_some() && known.from == *from);
             match known {
                 Some(component) => component.members.push(daemon.slot),
-                None => components.push(Component { from: *from, lost: Vec::new(), members: vec![daemon.slot] }),
+                None => components.push(Component {
+                    from: *from,
+                    lost: Vec::new(),
+                    members: vec![daemon.slot],
+                }),
             }
         }
         components
@@ -513,4 +543,29 @@ fn next_random(state: &mut u64) -> u64 {
     *state ^= *state << 25;
     *state ^= *state >> 27;
     state.wrapping_mul(0x2545_f491_4f6c_dd1d)
+}
+
+impl core::fmt::Display for Ring {
+    /// One line for a timeline: phase and whom it knows.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "d{} epoch {} attempt {} ", self.me.slot, self.epoch, self.attempt)?;
+        match &self.phase {
+            State::Operational(_) => write!(f, "operational")?,
+            State::Gather(gather) => write!(f, "{gather}")?,
+            State::Form(form) => write!(f, "forming, led by d{}", form.representative())?,
+            State::Stopped => write!(f, "stopped")?,
+        }
+        match &self.order {
+            Some(order) => {
+                let members: Vec<u16> =
+                    order.configuration.members.iter().map(|member| member.slot.0).collect();
+                write!(
+                    f,
+                    "; from {members:?} aru {} high {} stable {}",
+                    order.aru, order.high, order.stable
+                )
+            }
+            None => write!(f, "; new"),
+        }
+    }
 }

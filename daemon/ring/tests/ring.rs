@@ -206,8 +206,12 @@ fn soak(seed: u64) {
 
 #[test]
 fn random_faults_break_no_promise() {
-    let first: u64 = option_env!("RING_SOAK_FIRST").and_then(|text| text.parse().ok()).unwrap_or(0);
-    for seed in first..first + 150 {
+    // More seeds: RING_SOAK_FIRST=1000 RING_SOAK_SEEDS=5000 cargo test -p spread-ring random
+    let setting = |name, default| {
+        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
+    let first: u64 = setting("RING_SOAK_FIRST", 0);
+    for seed in first..first + setting("RING_SOAK_SEEDS", 150) {
         eprintln!("seed {seed}");
         soak(seed);
     }

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use spread_ring::{
-    Configuration, ConfigurationKind, Delivery, Destination, Output, Received, Ring, Settings, Timers, Windows,
+    Configuration, ConfigurationKind, Delivery, Destination, Output, Received, Ring, Settings,
+    Timers, Windows,
 };
 use spread_wire::ids::{BootId, RingNumber, Slot};
 use spread_wire::service::Guarantee;
@@ -16,8 +17,8 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 /// What one daemon saw, in order.
 #[derive(Clone, Debug)]
 pub enum Seen {
-    Install(Instant, Configuration),
-    Deliver(Instant, Delivery),
+    Install(Configuration),
+    Deliver(Delivery),
 }
 
 #[derive(Debug)]
@@ -179,8 +180,8 @@ impl Network {
                 Output::Path { slot, address } => {
                     node.paths.insert(slot, address);
                 }
-                Output::Deliver(delivery) => node.seen.push(Seen::Deliver(now, delivery)),
-                Output::Install(configuration) => node.seen.push(Seen::Install(now, configuration)),
+                Output::Deliver(delivery) => node.seen.push(Seen::Deliver(delivery)),
+                Output::Install(configuration) => node.seen.push(Seen::Install(configuration)),
                 Output::Left | Output::Superseded { .. } => {
                     node.left = Some(now);
                     node.ring = None;
@@ -189,10 +190,15 @@ impl Network {
                 Output::Send { to, packet } => {
                     assert!(packet.len() <= 1400, "a packet of {} bytes", packet.len());
                     let targets: Vec<SocketAddr> = match to {
-                        Destination::Everyone => {
-                            node.peers.iter().filter_map(|peer| node.paths.get(peer)).copied().collect()
+                        Destination::Everyone => node
+                            .peers
+                            .iter()
+                            .filter_map(|peer| node.paths.get(peer))
+                            .copied()
+                            .collect(),
+                        Destination::Slot(slot) => {
+                            node.paths.get(&slot).copied().into_iter().collect()
                         }
-                        Destination::Slot(slot) => node.paths.get(&slot).copied().into_iter().collect(),
                         Destination::Address(address) => vec![address],
                     };
                     let from = (Slot(slot), node.boot, node.address);
@@ -236,7 +242,9 @@ impl Network {
             .nodes
             .iter()
             .filter(|(_, node)| !node.paused)
-            .filter_map(|(slot, node)| Some((node.ring.as_ref()?.poll_timeout()?.max(self.now), *slot)))
+            .filter_map(|(slot, node)| {
+                Some((node.ring.as_ref()?.poll_timeout()?.max(self.now), *slot))
+            })
             .min();
         let event = self.events.peek().map(|event| event.at);
         let next = timer.map(|(at, _)| at).into_iter().chain(event).min();
@@ -276,7 +284,7 @@ impl Network {
     pub fn members(&self, slot: u16) -> Vec<u16> {
         let Some(node) = self.nodes.get(&slot) else { return Vec::new() };
         let last = node.seen.iter().rev().find_map(|seen| match seen {
-            Seen::Install(_, configuration) if configuration.kind == ConfigurationKind::Regular => {
+            Seen::Install(configuration) if configuration.kind == ConfigurationKind::Regular => {
                 Some(configuration.members.iter().map(|member| member.slot.0).collect())
             }
             _ => None,
@@ -290,33 +298,52 @@ impl Network {
             .iter()
             .map(|slot| {
                 let status = self.nodes.get(slot)?.ring.as_ref()?.status();
-                (status.phase == spread_ring::Phase::Operational).then_some(status.configuration).flatten()
+                (status.phase == spread_ring::Phase::Operational)
+                    .then_some(status.configuration)
+                    .flatten()
             })
             .collect();
-        ids.len() == 1 && !ids.contains(&None) && slots.iter().all(|slot| self.members(*slot) == slots)
+        ids.len() == 1
+            && !ids.contains(&None)
+            && slots.iter().all(|slot| self.members(*slot) == slots)
     }
 
     pub fn form(&mut self, slots: &[u16]) -> Duration {
         let slots: Vec<u16> = slots.to_vec();
-        self.run_until(Duration::from_secs(20), |network| network.formed(&slots)).unwrap_or_else(|| {
-            let states: Vec<_> =
-                self.nodes.iter().map(|(slot, node)| (slot, node.ring.as_ref().map(Ring::status))).collect();
-            panic!("{slots:?} are not one ring: {states:#?}")
-        })
+        self.run_until(Duration::from_secs(20), |network| network.formed(&slots))
+            .unwrap_or_else(|| panic!("{slots:?} are not one ring:\n{}", self.states()))
+    }
+
+    /// One line per daemon.
+    pub fn states(&self) -> String {
+        let lines = self.nodes.values().map(|node| match &node.ring {
+            Some(ring) => format!("{:?} {ring}\n", node.boot),
+            None => "stopped\n".to_owned(),
+        });
+        lines.collect()
     }
 
     /// Payloads that a daemon delivered.
     pub fn delivered(&self, slot: u16) -> Vec<Bytes> {
-        self.nodes[&slot].seen.iter().filter_map(|seen| match seen {
-            Seen::Deliver(_, delivery) => Some(delivery.payload.clone()),
-            Seen::Install(..) => None,
-        }).collect()
+        self.nodes[&slot]
+            .seen
+            .iter()
+            .filter_map(|seen| match seen {
+                Seen::Deliver(delivery) => Some(delivery.payload.clone()),
+                Seen::Install(..) => None,
+            })
+            .collect()
     }
 
     /// All histories, of the living and the gone.
     pub fn histories(&self) -> Vec<(u16, BootId, bool, &[Seen], &[Bytes])> {
-        let gone = self.gone.iter().map(|(slot, boot, seen, sent)| (*slot, *boot, false, &seen[..], &sent[..]));
-        let here = self.nodes.iter().map(|(slot, node)| (*slot, node.boot, node.ring.is_some(), &node.seen[..], &node.submitted[..]));
+        let gone = self
+            .gone
+            .iter()
+            .map(|(slot, boot, seen, sent)| (*slot, *boot, false, &seen[..], &sent[..]));
+        let here = self.nodes.iter().map(|(slot, node)| {
+            (*slot, node.boot, node.ring.is_some(), &node.seen[..], &node.submitted[..])
+        });
         gone.chain(here).collect()
     }
 

@@ -21,8 +21,12 @@ fn same_place_same_payload(network: &Network) {
     for (slot, _, _, seen, _) in network.histories() {
         let mut last: Option<Position> = None;
         for entry in seen {
-            let Seen::Deliver(_, delivery) = entry else { continue };
-            assert!(last < Some(delivery.position), "d{slot}: {:?} after {last:?}", delivery.position);
+            let Seen::Deliver(delivery) = entry else { continue };
+            assert!(
+                last < Some(delivery.position),
+                "d{slot}: {:?} after {last:?}",
+                delivery.position
+            );
             last = Some(delivery.position);
             let known = places.entry(delivery.position).or_insert_with(|| delivery.payload.clone());
             assert_eq!(*known, delivery.payload, "d{slot} at {:?}", delivery.position);
@@ -34,8 +38,12 @@ fn no_duplicate(network: &Network) {
     for (slot, _, _, seen, _) in network.histories() {
         let mut payloads = BTreeSet::new();
         for entry in seen {
-            if let Seen::Deliver(_, delivery) = entry {
-                assert!(payloads.insert(delivery.payload.clone()), "d{slot} twice: {:?}", delivery.payload);
+            if let Seen::Deliver(delivery) = entry {
+                assert!(
+                    payloads.insert(delivery.payload.clone()),
+                    "d{slot} twice: {:?}",
+                    delivery.payload
+                );
             }
         }
     }
@@ -46,8 +54,11 @@ fn configuration_members(network: &Network) {
     let mut lists: BTreeMap<ConfigurationId, Configuration> = BTreeMap::new();
     for (slot, boot, _, seen, _) in network.histories() {
         for entry in seen {
-            let Seen::Install(_, configuration) = entry else { continue };
-            assert!(configuration.members.iter().any(|m| m.boot == boot), "d{slot} not in {configuration:?}");
+            let Seen::Install(configuration) = entry else { continue };
+            assert!(
+                configuration.members.iter().any(|m| m.boot == boot),
+                "d{slot} not in {configuration:?}"
+            );
             if configuration.kind == ConfigurationKind::Regular {
                 let known = lists.entry(configuration.id).or_insert_with(|| configuration.clone());
                 assert_eq!(known.members, configuration.members, "d{slot}");
@@ -66,9 +77,9 @@ fn virtual_synchrony(network: &Network) {
         let (mut from, mut delivered, mut after) = (None, Vec::new(), false);
         for entry in seen {
             match entry {
-                Seen::Deliver(_, delivery) => delivered.push((after, delivery.payload.clone())),
-                Seen::Install(_, c) if c.kind == ConfigurationKind::Transitional => after = true,
-                Seen::Install(_, c) => {
+                Seen::Deliver(delivery) => delivered.push((after, delivery.payload.clone())),
+                Seen::Install(c) if c.kind == ConfigurationKind::Transitional => after = true,
+                Seen::Install(c) => {
                     if let Some(from) = from {
                         let delivered = core::mem::take(&mut delivered);
                         steps.entry((from, c.id)).or_default().insert(boot, delivered);
@@ -84,7 +95,9 @@ fn virtual_synchrony(network: &Network) {
         let Some((first, expected)) = all.next() else { continue };
         for (boot, delivered) in all {
             // Where the transitional configuration starts may differ for what only one knew to be stable.
-            let strip = |list: &[(bool, Bytes)]| list.iter().map(|(_, payload)| payload.clone()).collect::<Vec<_>>();
+            let strip = |list: &[(bool, Bytes)]| {
+                list.iter().map(|(_, payload)| payload.clone()).collect::<Vec<_>>()
+            };
             assert_eq!(strip(expected), strip(delivered), "{first:?} and {boot:?} from {step:?}");
         }
     }
@@ -99,13 +112,14 @@ fn self_delivery(network: &Network) {
         let delivered: BTreeSet<&Bytes> = seen
             .iter()
             .filter_map(|entry| match entry {
-                Seen::Deliver(_, delivery) => Some(&delivery.payload),
+                Seen::Deliver(delivery) => Some(&delivery.payload),
                 Seen::Install(..) => None,
             })
             .collect();
         let status = network.nodes[&slot].ring.as_ref().map(|ring| ring.counters().backlog_bytes);
         if status == Some(0) {
-            let missing: Vec<_> = submitted.iter().filter(|payload| !delivered.contains(payload)).collect();
+            let missing: Vec<_> =
+                submitted.iter().filter(|payload| !delivered.contains(payload)).collect();
             assert!(missing.is_empty(), "d{slot} never delivered {} of its own", missing.len());
         }
     }
@@ -119,17 +133,21 @@ fn safe(network: &Network) {
         let mut regular = false;
         for entry in *seen {
             match entry {
-                Seen::Install(_, c) => {
+                Seen::Install(c) => {
                     regular = c.kind == ConfigurationKind::Regular;
                     members = c.members.iter().map(|member| member.boot).collect();
                 }
-                Seen::Deliver(_, delivery) if regular && delivery.payload.starts_with(b"safe") => {
+                Seen::Deliver(delivery) if regular && delivery.payload.starts_with(b"safe") => {
                     for (other, boot, alive, theirs, _) in &histories {
                         if members.contains(boot) && *alive {
                             let has = theirs.iter().any(
-                                |e| matches!(e, Seen::Deliver(_, d) if d.position == delivery.position),
+                                |e| matches!(e, Seen::Deliver(d) if d.position == delivery.position),
                             );
-                            assert!(has, "safe at d{slot}, never at d{other}: {:?}", delivery.payload);
+                            assert!(
+                                has,
+                                "safe at d{slot}, never at d{other}: {:?}",
+                                delivery.payload
+                            );
                         }
                     }
                 }

@@ -81,7 +81,11 @@ pub(super) fn write_daemon(to: &mut Writer, daemon: &DaemonId) {
 }
 
 pub(super) fn read_daemon(from: &mut Reader) -> Result<DaemonId, ReadError> {
-    Ok(DaemonId { slot: Slot(from.u16()?), claim: Claim(from.varint()?), boot: BootId(from.u128()?) })
+    Ok(DaemonId {
+        slot: Slot(from.u16()?),
+        claim: Claim(from.varint()?),
+        boot: BootId(from.u128()?),
+    })
 }
 
 pub(super) fn write_configuration(to: &mut Writer, id: &ConfigurationId) {

@@ -3,8 +3,8 @@
 //! The first byte is the version, the second the kind. Packets of one configuration carry its *tag*, a 64-bit
 //! hash of its id. Control packets that exceed one packet travel as [`Packet::Part`]s.
 
-pub mod cursor;
 mod control;
+pub mod cursor;
 
 pub use control::{Join, OldRing, Plan, Propose, State};
 
@@ -32,9 +32,9 @@ pub fn tag(id: &ConfigurationId) -> u64 {
 /// FNV-1a over bytes.
 #[must_use]
 pub fn fnv(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// Everything daemons say to each other.
