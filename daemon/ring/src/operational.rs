@@ -494,11 +494,14 @@ impl Ring {
         }
         let ours = self.order.as_ref().is_some_and(|order| order.tag == tag);
         match &self.phase {
-            State::Operational(_) if !ours && self.member(received.slot).is_none() => {
-                if !self.is_shunned(now, received.slot) && !self.said_farewell() {
-                    self.gather(now, Reason::ForeignRing, &[]);
-                    self.send_join_to_slot(now, received.slot);
-                }
+            State::Operational(_)
+                if !ours
+                    && self.member(received.slot).is_none()
+                    && !self.is_shunned(now, received.slot)
+                    && !self.said_farewell() =>
+            {
+                self.gather(now, Reason::ForeignRing, &[]);
+                self.send_join_to_slot(now, received.slot);
             }
             State::Gather(_) => self.send_join_to_slot(now, received.slot),
             _ => {}

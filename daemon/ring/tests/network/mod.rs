@@ -21,6 +21,9 @@ pub enum Seen {
     Deliver(Delivery),
 }
 
+/// Slot, boot id, whether it lives, what it saw, what it submitted.
+pub type History<'a> = (u16, BootId, bool, &'a [Seen], &'a [Bytes]);
+
 #[derive(Debug)]
 pub struct Node {
     pub ring: Option<Ring>,
@@ -336,7 +339,7 @@ impl Network {
     }
 
     /// All histories, of the living and the gone.
-    pub fn histories(&self) -> Vec<(u16, BootId, bool, &[Seen], &[Bytes])> {
+    pub fn histories(&self) -> Vec<History<'_>> {
         let gone = self
             .gone
             .iter()
