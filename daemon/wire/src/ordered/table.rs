@@ -1,8 +1,6 @@
 //! What one daemon brings to a state exchange: its endpoint, sessions and memberships.
 
-use super::{
-    PRIVATE_NAME_BYTES, end, read_flag, read_group, read_name, write_name,
-};
+use super::{PRIVATE_NAME_BYTES, end, read_flag, read_group, read_name, write_name};
 use crate::ids::{
     BootId, ConfigurationId, GroupId, GroupName, PrivateName, RequestNumber, RingNumber, SessionId,
     Slot,

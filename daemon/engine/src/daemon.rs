@@ -1,0 +1,184 @@
+//! A ring and an engine put together: all of a daemon but its sockets.
+
+use crate::engine::{Engine, EngineStatus};
+use crate::settings::{EngineOutput, EngineSettings, LinkId};
+use core::net::SocketAddr;
+use spread_ring::{Configuration, Counters, Output, Received, Ring, Settings, Status, SubmitError};
+use spread_wire::ids::{EndpointUid, Slot};
+use spread_wire::link::{Attach, LinkEvent, Request};
+use spread_wire::time::Instant;
+use std::collections::VecDeque;
+
+/// What a daemon wants done, in this order.
+#[derive(Clone, Debug)]
+pub enum DaemonOutput {
+    /// Of the ring: everything but deliveries and installs.
+    Ring(Output),
+    /// A configuration was installed; for status and logs.
+    Installed(Configuration),
+    /// Hand this to the endpoint.
+    Link {
+        /// Which.
+        link: LinkId,
+        /// What.
+        event: LinkEvent,
+    },
+}
+
+/// A daemon without sockets, clock and files.
+///
+/// Duties of the driver:
+/// 1. hand over packets, requests and time; time never goes back;
+/// 2. after every call empty [`Daemon::poll_output`] and do what it says, in order;
+/// 3. call [`Daemon::handle_timeout`] at [`Daemon::poll_timeout`];
+/// 4. resolve the slots' names and say what came of it with [`Daemon::resolved`].
+#[derive(Debug)]
+pub struct Daemon {
+    ring: Ring,
+    engine: Engine,
+    outputs: VecDeque<DaemonOutput>,
+}
+
+impl Daemon {
+    /// A daemon that begins to look for its peers.
+    #[must_use]
+    pub fn new(now: Instant, ring: Settings, engine: EngineSettings) -> Self {
+        let (ring, engine) = (Ring::new(now, ring), Engine::new(engine));
+        let mut daemon = Self { ring, engine, outputs: VecDeque::new() };
+        daemon.pump(now);
+        daemon
+    }
+
+    /// Links the endpoint built into this daemon.
+    pub fn attach_builtin(&mut self, now: Instant, link: LinkId, uid: EndpointUid) {
+        self.engine.attach_builtin(link, uid);
+        self.pump(now);
+    }
+
+    /// Asks for another endpoint to be served.
+    pub fn attach(&mut self, now: Instant, link: LinkId, attach: Attach) {
+        self.engine.attach(link, attach);
+        self.pump(now);
+    }
+
+    /// Ends a link.
+    pub fn detach(&mut self, now: Instant, link: LinkId) {
+        self.engine.detach(link);
+        self.pump(now);
+    }
+
+    /// Takes a request of the endpoint behind the link.
+    pub fn request(&mut self, now: Instant, link: LinkId, request: &Request) {
+        self.engine.request(link, request);
+        self.pump(now);
+    }
+
+    /// Takes a packet.
+    pub fn handle_received(&mut self, now: Instant, received: Received) {
+        self.ring.handle_received(now, received);
+        self.pump(now);
+    }
+
+    /// Lets timers fire.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.ring.handle_timeout(now);
+        self.pump(now);
+    }
+
+    /// What a slot's name resolved to.
+    pub fn resolved(&mut self, now: Instant, slot: Slot, addresses: &[SocketAddr]) {
+        self.ring.resolved(now, slot, addresses);
+        self.pump(now);
+    }
+
+    /// Begins an orderly leave; `Output::Left` says that it is complete.
+    pub fn leave(&mut self, now: Instant) {
+        self.ring.leave(now);
+        self.pump(now);
+    }
+
+    /// The next thing to do, in order.
+    pub fn poll_output(&mut self) -> Option<DaemonOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call [`Daemon::handle_timeout`].
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.ring.poll_timeout()
+    }
+
+    /// The ring's state.
+    #[must_use]
+    pub fn ring_status(&self) -> Status {
+        self.ring.status()
+    }
+
+    /// The ring's counters.
+    #[must_use]
+    pub fn ring_counters(&self) -> &Counters {
+        self.ring.counters()
+    }
+
+    /// Numbers of sessions, groups and endpoints.
+    #[must_use]
+    pub fn status(&self) -> EngineStatus {
+        self.engine.status()
+    }
+
+    /// The engine, to look at.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Moves things between ring and engine until both have nothing left for the other.
+    fn pump(&mut self, now: Instant) {
+        loop {
+            while let Some(output) = self.ring.poll_output() {
+                self.take_from_ring(output);
+            }
+            self.take_from_engine();
+            if !self.submit(now) {
+                return;
+            }
+        }
+    }
+
+    fn take_from_ring(&mut self, output: Output) {
+        match output {
+            Output::Deliver(delivery) => self.engine.delivered(delivery),
+            Output::Install(configuration) => {
+                self.engine.installed(&configuration);
+                self.take_from_engine();
+                self.outputs.push_back(DaemonOutput::Installed(configuration));
+            }
+            other => {
+                self.take_from_engine();
+                self.outputs.push_back(DaemonOutput::Ring(other));
+            }
+        }
+    }
+
+    fn take_from_engine(&mut self) {
+        while let Some(EngineOutput::Link { link, event }) = self.engine.poll_output() {
+            self.outputs.push_back(DaemonOutput::Link { link, event });
+        }
+    }
+
+    /// Gives the ring what it has room for; returns whether it took anything.
+    fn submit(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        while let Some((guarantee, payload)) = self.engine.peek_submission() {
+            match self.ring.submit(now, guarantee, payload) {
+                Ok(()) => {
+                    self.engine.submission_taken();
+                    any = true;
+                }
+                Err(SubmitError::TooLarge) => self.engine.submission_impossible(),
+                Err(SubmitError::Full | SubmitError::Leaving) => return any,
+            }
+        }
+        any
+    }
+}
