@@ -320,10 +320,31 @@ impl Network {
     /// One line per daemon.
     pub fn states(&self) -> String {
         let lines = self.nodes.values().map(|node| match &node.ring {
-            Some(ring) => format!("{:?} {ring}\n", node.boot),
+            Some(ring) => format!("{:?} {ring} {:?}\n", node.boot, ring.counters()),
             None => "stopped\n".to_owned(),
         });
         lines.collect()
+    }
+
+    /// The last things each daemon saw.
+    pub fn tails(&self) -> String {
+        let mut text = String::new();
+        for (slot, node) in &self.nodes {
+            text += &format!("d{slot}:");
+            for seen in &node.seen[node.seen.len().saturating_sub(12)..] {
+                text += &match seen {
+                    Seen::Install(c) => {
+                        let members: Vec<u16> = c.members.iter().map(|m| m.slot.0).collect();
+                        format!(" [{:?} {members:?} epoch {}]", c.kind, c.id.epoch)
+                    }
+                    Seen::Deliver(d) => {
+                        format!(" {}", d.payload[..d.payload.len().min(14)].escape_ascii())
+                    }
+                };
+            }
+            text += "\n";
+        }
+        text
     }
 
     /// Payloads that a daemon delivered.
