@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A daemon given up for silence is not merged with again at once: an unreachable pair would flap.
 const SHUN: Duration = Duration::from_millis(600);
 
+/// After so many consensus timeouts without any change the attempt is given up.
+const STALE_TIMEOUTS: u32 = 4;
 /// A candidate that is behind is told so at most this often.
 const TELL: Duration = Duration::from_millis(2);
 
@@ -172,7 +174,10 @@ impl Ring {
             return;
         }
         let before = gather.candidates.clone();
-        if slot == me.slot {
+        if join.failed.contains(&(me.slot, me.boot)) {
+            // It goes on without us, so we go on without it; the two meet again when both stand.
+            gather.fail(slot, received.boot);
+        } else if slot == me.slot {
             // Another daemon has our slot: the higher claim stays.
             if (join.me.claim, join.me.boot) > (me.claim, me.boot) && me.claim != Claim(0) {
                 return self.on_superseded(join.me);
@@ -311,6 +316,12 @@ impl Ring {
             self.shunned.insert(daemon.slot, now + SHUN);
         }
         let State::Gather(gather) = &mut self.phase else { return };
+        if now.since(gather.changed) >= timers.consensus_timeout * STALE_TIMEOUTS
+            && gather.candidates.len() > 1
+        {
+            // All are heard and still do not agree: what was given up in this attempt is forgotten.
+            return self.gather(now, Reason::FormTimeout, &[]);
+        }
         gather.check = now + timers.join_interval;
         if !silent.is_empty() || now >= gather.next_join {
             self.announce(now);
