@@ -1,0 +1,6 @@
+//! Engines over a ring played by a script, and one daemon over its real ring.
+
+mod alone;
+mod cluster;
+mod random;
+mod views;
