@@ -2,7 +2,6 @@
 //! is delivered at once to all of a component.
 
 use bytes::Bytes;
-use core::fmt::Write as _;
 use spread_engine::{Bounds, Engine, EngineOutput, EngineSettings, LinkId, SlotDescription};
 use spread_ring::{Component, Configuration, ConfigurationKind, Delivery};
 use spread_wire::ids::{
@@ -107,7 +106,7 @@ impl Cluster {
         let regular =
             Configuration { id, kind: ConfigurationKind::Regular, members, components: parts };
         for slot in part {
-            let node = self.nodes.get_mut(slot).unwrap();
+            let node = self.node(*slot);
             node.configuration = Some(regular.clone());
             node.engine.installed(&regular);
             self.collect(*slot);
@@ -120,7 +119,7 @@ impl Cluster {
         let together = members.iter().map(|slot| self.daemon_id(*slot)).collect();
         let transitional = Configuration { id, kind, members: together, components: Vec::new() };
         for slot in members {
-            self.nodes.get_mut(slot).unwrap().engine.installed(&transitional);
+            self.node(*slot).engine.installed(&transitional);
             self.collect(*slot);
         }
         for _ in 0..late {
@@ -128,6 +127,10 @@ impl Cluster {
         }
         let gone = |slot: &Slot| !members.contains(&slot.0);
         old.members.iter().map(|member| member.slot).filter(gone).collect()
+    }
+
+    fn node(&mut self, slot: u16) -> &mut Node {
+        self.nodes.get_mut(&slot).expect("the daemon runs")
     }
 
     fn daemon_id(&self, slot: u16) -> DaemonId {
@@ -138,13 +141,13 @@ impl Cluster {
     fn step(&mut self, members: &[u16], configuration: ConfigurationId) -> bool {
         for turn in 0..members.len() {
             let sender = members[(self.seq as usize + turn) % members.len()];
-            let next = self.nodes.get_mut(&sender).unwrap().backlog.pop_front();
+            let next = self.node(sender).backlog.pop_front();
             let Some((guarantee, payload)) = next else { continue };
             self.seq += 1;
             let position = Position { configuration, seq: Seq(self.seq), index: 0 };
             let delivery = Delivery { sender: Slot(sender), guarantee, position, payload };
             for slot in members {
-                self.nodes.get_mut(slot).unwrap().engine.delivered(delivery.clone());
+                self.node(*slot).engine.delivered(delivery.clone());
                 self.collect(*slot);
             }
             return true;
@@ -179,7 +182,7 @@ impl Cluster {
     }
 
     pub fn request(&mut self, slot: u16, body: RequestBody) {
-        let node = self.nodes.get_mut(&slot).unwrap();
+        let node = self.node(slot);
         node.requests += 1;
         if let RequestBody::Open { session, name, .. } = &body {
             node.names.insert(*session, name.to_string());
@@ -190,7 +193,7 @@ impl Cluster {
     }
 
     fn collect(&mut self, slot: u16) {
-        let node = self.nodes.get_mut(&slot).unwrap();
+        let node = self.node(slot);
         while let Some(submission) = node.engine.peek_submission() {
             node.engine.submission_taken();
             node.backlog.push_back(submission);
@@ -234,7 +237,7 @@ impl Cluster {
 
     /// What the slot's sessions were told since the last call.
     pub fn told(&mut self, slot: u16) -> Vec<String> {
-        std::mem::take(&mut self.nodes.get_mut(&slot).unwrap().told)
+        std::mem::take(&mut self.node(slot).told)
     }
 
     /// All daemons of a component have one state, and each got all its requests ordered.
@@ -278,19 +281,18 @@ impl Node {
         if self.ids.last() != Some(&view.id) {
             self.ids.push(view.id);
         }
-        let mut line = format!("{}: ", view.group);
-        match &view.cause {
-            spread_wire::link::Cause::Join(who) => write!(line, "join {who}").unwrap(),
-            spread_wire::link::Cause::Leave(who) => write!(line, "leave {who}").unwrap(),
-            spread_wire::link::Cause::Disconnect(who) => write!(line, "end {who}").unwrap(),
-            spread_wire::link::Cause::Network => write!(line, "network").unwrap(),
-        }
-        write!(line, " {} {:?}", index(view.id), view.members).unwrap();
+        let cause = match &view.cause {
+            spread_wire::link::Cause::Join(who) => format!("join {who}"),
+            spread_wire::link::Cause::Leave(who) => format!("leave {who}"),
+            spread_wire::link::Cause::Disconnect(who) => format!("end {who}"),
+            spread_wire::link::Cause::Network => "network".to_owned(),
+        };
+        let mut line = format!("{}: {cause} {} {:?}", view.group, index(view.id), view.members);
         if !view.vs_sets.is_empty() {
-            write!(line, " sets {:?}", view.vs_sets).unwrap();
+            line.push_str(&format!(" sets {:?}", view.vs_sets));
         }
         for (session, set) in &view.receivers {
-            write!(line, " {}@{set}", self.names[session]).unwrap();
+            line.push_str(&format!(" {}@{set}", self.names[session]));
         }
         line
     }
@@ -301,5 +303,5 @@ impl Node {
 }
 
 fn index(id: GroupId) -> u32 {
-    u32::from_be_bytes(id.0[8..].try_into().unwrap())
+    id.0[8..].iter().fold(0, |index, byte| index << 8 | u32::from(*byte))
 }

@@ -2,5 +2,6 @@
 
 mod alone;
 mod cluster;
+mod merging;
 mod random;
 mod views;
