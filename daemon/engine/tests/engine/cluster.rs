@@ -139,20 +139,25 @@ impl Cluster {
 
     /// Delivers one payload of some daemon of the component; `false` if none has any.
     fn step(&mut self, members: &[u16], configuration: ConfigurationId) -> bool {
-        for turn in 0..members.len() {
-            let sender = members[(self.seq as usize + turn) % members.len()];
-            let next = self.node(sender).backlog.pop_front();
-            let Some((guarantee, payload)) = next else { continue };
-            self.seq += 1;
-            let position = Position { configuration, seq: Seq(self.seq), index: 0 };
-            let delivery = Delivery { sender: Slot(sender), guarantee, position, payload };
-            for slot in members {
-                self.node(*slot).engine.delivered(delivery.clone());
-                self.collect(*slot);
-            }
-            return true;
+        let turns = 0..members.len();
+        let start = self.seq as usize;
+        turns.into_iter().any(|turn| {
+            self.deliver(members[(start + turn) % members.len()], members, configuration)
+        })
+    }
+
+    /// Delivers the next payload of a daemon, if it has any.
+    fn deliver(&mut self, sender: u16, members: &[u16], configuration: ConfigurationId) -> bool {
+        let next = self.node(sender).backlog.pop_front();
+        let Some((guarantee, payload)) = next else { return false };
+        self.seq += 1;
+        let position = Position { configuration, seq: Seq(self.seq), index: 0 };
+        let delivery = Delivery { sender: Slot(sender), guarantee, position, payload };
+        for slot in members {
+            self.node(*slot).engine.delivered(delivery.clone());
+            self.collect(*slot);
         }
-        false
+        true
     }
 
     fn components(&self) -> BTreeMap<ConfigurationId, Vec<u16>> {
@@ -172,6 +177,15 @@ impl Cluster {
                 if !self.step(&members, configuration) {
                     break;
                 }
+            }
+        }
+    }
+
+    /// Delivers at most `count` payloads of one daemon to its component.
+    pub fn run_from(&mut self, sender: u16, count: usize) {
+        for (configuration, members) in self.components() {
+            if members.contains(&sender) {
+                let _ = (0..count).all(|_| self.deliver(sender, &members, configuration));
             }
         }
     }

@@ -214,3 +214,55 @@ fn a_group_that_was_told_of_a_loss_gets_its_view_even_if_all_come_back() {
     assert_eq!(cluster.told(0), ["g: transition 3 to #alice#d0", view]);
     cluster.check();
 }
+
+#[test]
+fn an_exchange_that_ends_in_the_transitional_configuration_is_told_before_the_loss() {
+    let mut cluster = three();
+    cluster.regroup(&[&[0, 1], &[2]], 0);
+    cluster.settle();
+    for slot in 0..3 {
+        cluster.told(slot);
+    }
+    cluster.regroup(&[&[0, 1, 2]], 0);
+    cluster.run_from(2, 100);
+    cluster.run_from(1, 100);
+    cluster.send(0, 1, &["g"], "queued");
+    cluster.regroup(&[&[0, 1], &[2]], 100);
+    cluster.settle();
+    let (all, left) = ("[#alice#d0, #bob#d1, #carol#d2]", "[#alice#d0, #bob#d1]");
+    assert_eq!(
+        cluster.told(0),
+        [
+            format!("g: network 1 {all} sets [{left}, [#carol#d2]] #alice#d0@0"),
+            "g: transition 1 to #alice#d0".into(),
+            "queued from #alice#d0 to #alice#d0".into(),
+            format!("g: network 1 {left} sets [{left}] #alice#d0@0"),
+        ]
+    );
+    cluster.check();
+}
+
+#[test]
+fn those_with_one_history_are_one_set_after_several_exchanges_cut_short() {
+    let mut cluster = three();
+    cluster.regroup(&[&[0, 1], &[2]], 0);
+    cluster.settle();
+    for slot in 0..3 {
+        cluster.told(slot);
+    }
+    cluster.regroup(&[&[0, 1, 2]], 0);
+    cluster.regroup(&[&[0], &[1], &[2]], 0);
+    cluster.regroup(&[&[0, 1, 2]], 0);
+    cluster.settle();
+    let members = "[#alice#d0, #bob#d1, #carol#d2]";
+    let sets = "[[#alice#d0, #bob#d1], [#carol#d2]]";
+    assert_eq!(
+        cluster.told(0),
+        [
+            "g: transition 1 to #alice#d0".into(),
+            format!("g: network 1 {members} sets {sets} #alice#d0@0")
+        ]
+    );
+    assert_eq!(cluster.told(2), [format!("g: network 1 {members} sets {sets} #carol#d2@1")]);
+    cluster.check();
+}
