@@ -4,4 +4,5 @@ mod alone;
 mod cluster;
 mod merging;
 mod random;
+mod together;
 mod views;
