@@ -1,0 +1,383 @@
+//! The front's entry points.
+
+use crate::connection::{Connection, Outbox, State};
+use crate::settings::{FrontSettings, Peer, SlowReader};
+use bytes::{Bytes, BytesMut};
+use core::time::Duration;
+use spread_wire::frame::Refusal;
+use spread_wire::ids::{Epoch, PrivateName, RequestNumber, SessionId};
+use spread_wire::link::{Attach, LinkEvent, Request, RequestBody};
+use spread_wire::time::Instant;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// A connection, named by the driver; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// A session that has not read for so long no longer pushes back.
+const UNREAD: Duration = Duration::from_secs(1);
+
+/// What a front wants done, in this order.
+#[derive(Clone, Debug)]
+pub enum FrontOutput {
+    /// Write these bytes to the connection, after what was given before.
+    Write {
+        /// Where.
+        connection: ConnectionId,
+        /// What; a message may come as head and body.
+        chunk: Bytes,
+    },
+    /// Close the connection, after writing what waits (`flush`) or at once.
+    Close {
+        /// Which.
+        connection: ConnectionId,
+        /// Whether to write what waits first.
+        flush: bool,
+    },
+    /// Read from the connection, or stop.
+    ReadFrom {
+        /// Which.
+        connection: ConnectionId,
+        /// Whether to read.
+        on: bool,
+    },
+    /// Have this ordered.
+    Request(Request),
+}
+
+/// A session as others see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionStatus {
+    /// Private name.
+    pub name: PrivateName,
+    /// Where from.
+    pub peer: Option<Peer>,
+    /// Bytes that wait for it.
+    pub queued_bytes: usize,
+}
+
+/// The sessions at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// All sessions, closing ones included.
+    pub sessions: Vec<SessionStatus>,
+    /// Connections in the handshake.
+    pub half_open: usize,
+}
+
+/// Rising counts since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Sessions accepted.
+    pub accepted: u64,
+    /// Connections refused, by reason.
+    pub refused: BTreeMap<Refusal, u64>,
+    /// Sessions ended for what they sent.
+    pub malformed: u64,
+    /// Sessions ended because they did not read.
+    pub slow_readers: u64,
+    /// Requests that access rules refused.
+    pub rejected: u64,
+    /// Messages received from clients.
+    pub messages_received: u64,
+    /// Messages and views queued for clients.
+    pub messages_delivered: u64,
+}
+
+/// One endpoint: the applications' side of a daemon or sidecar.
+///
+/// Duties of the driver: report connections, bytes, ends and what was written; hand over link events in order; after every call empty
+/// [`Front::poll_output`]; call [`Front::handle_timeout`] at [`Front::poll_timeout`]. While [`Front::congested`] take no link events.
+#[derive(Debug)]
+pub struct Front {
+    pub(crate) settings: FrontSettings,
+    pub(crate) connections: BTreeMap<ConnectionId, Connection>,
+    pub(crate) sessions: BTreeMap<SessionId, Session>,
+    /// User parts of private names that are taken, half-open and closing ones included.
+    pub(crate) names: BTreeSet<Bytes>,
+    pub(crate) outputs: VecDeque<FrontOutput>,
+    pub(crate) counters: Counters,
+    requests: VecDeque<Request>,
+    request_bytes: usize,
+    last_request: RequestNumber,
+    pub(crate) last_session: SessionId,
+    paused: bool,
+    epoch: Epoch,
+    random: u64,
+}
+
+/// A session, connected or closing.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) name: PrivateName,
+    pub(crate) user: Bytes,
+    /// `None` once it is closing.
+    pub(crate) connection: Option<ConnectionId>,
+}
+
+impl Front {
+    /// An endpoint without sessions.
+    #[must_use]
+    pub fn new(settings: FrontSettings) -> Self {
+        Self {
+            connections: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            names: BTreeSet::new(),
+            outputs: VecDeque::new(),
+            counters: Counters::default(),
+            requests: VecDeque::new(),
+            request_bytes: 0,
+            last_request: RequestNumber(0),
+            last_session: SessionId(0),
+            paused: false,
+            epoch: Epoch(0),
+            random: settings.seed | 1,
+            settings,
+        }
+    }
+
+    /// A connection was made.
+    pub fn connected(&mut self, now: Instant, id: ConnectionId, peer: Peer) {
+        let taken = self.sessions.len() + self.half_open();
+        let connection = Connection {
+            peer,
+            state: State::Hello,
+            input: BytesMut::new(),
+            deadline: Some(now + self.settings.handshake_timeout),
+            outbox: Outbox::default(),
+            reading: true,
+        };
+        self.connections.insert(id, connection);
+        if taken >= self.settings.sessions {
+            self.refuse(id, Refusal::Quota);
+        } else if self.paused {
+            self.read_from(id, false);
+        }
+    }
+
+    /// Bytes arrived, split in any way.
+    pub fn received(&mut self, now: Instant, id: ConnectionId, bytes: &[u8]) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        connection.input.extend_from_slice(bytes);
+        while self.advance(now, id) {}
+    }
+
+    /// The connection ended, or broke.
+    pub fn closed(&mut self, _now: Instant, id: ConnectionId) {
+        self.end(id, true);
+    }
+
+    /// So many bytes left for the kernel.
+    pub fn written(&mut self, now: Instant, id: ConnectionId, bytes: usize) {
+        let bound = self.settings.session_queue_bytes;
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.outbox.written(now, bytes);
+            if connection.outbox.bytes() <= bound {
+                connection.outbox.full_since = None;
+            }
+        }
+    }
+
+    /// Something came over the link.
+    pub fn link_event(&mut self, now: Instant, event: LinkEvent) {
+        match event {
+            LinkEvent::Attached { epoch, last } => self.attached(epoch, last),
+            LinkEvent::Acknowledged { number } => self.acknowledged(number),
+            LinkEvent::Pause(paused) => self.pause(paused),
+            LinkEvent::SessionOpened { session, .. } => self.opened(now, session),
+            LinkEvent::SessionRefused { session } => self.refused_session(session),
+            LinkEvent::SessionClosed { session } => self.forget(session),
+            LinkEvent::Message(delivered, receivers) => self.deliver(now, &delivered, &receivers),
+            LinkEvent::View(view) => self.deliver_view(now, &view),
+            LinkEvent::Transition { group, receivers, id, .. } => {
+                self.deliver_transition(now, &group, &id, &receivers)
+            }
+            LinkEvent::AttachRefused { .. } | LinkEvent::Detached => {}
+        }
+    }
+
+    /// Time passed: handshakes that take too long and sessions that do not read are ended.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let slow = match self.settings.slow_reader {
+            SlowReader::Block { timeout } => Some(timeout),
+            SlowReader::Disconnect { .. } => None,
+        };
+        let overdue =
+            |connection: &Connection| connection.deadline.is_some_and(|deadline| now >= deadline);
+        let stuck = |connection: &Connection| {
+            let since = connection.outbox.full_since.zip(slow);
+            since.is_some_and(|(since, timeout)| now.since(since) >= timeout)
+        };
+        let ended: Vec<(ConnectionId, bool)> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| overdue(connection) || stuck(connection))
+            .map(|(id, connection)| (*id, stuck(connection)))
+            .collect();
+        for (id, slow) in ended {
+            self.counters.slow_readers += u64::from(slow);
+            self.drop_connection(id);
+        }
+    }
+
+    /// When [`Front::handle_timeout`] is due at the latest.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let slow = match self.settings.slow_reader {
+            SlowReader::Block { timeout } => Some(timeout),
+            SlowReader::Disconnect { .. } => None,
+        };
+        let due = |connection: &Connection| {
+            let full =
+                connection.outbox.full_since.zip(slow).map(|(since, timeout)| since + timeout);
+            connection.deadline.into_iter().chain(full).min()
+        };
+        self.connections.values().filter_map(due).min()
+    }
+
+    /// The next thing to do; call until `None`.
+    pub fn poll_output(&mut self) -> Option<FrontOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// Whether a session that reads has more waiting than its bound: the driver takes no link events until it has not.
+    #[must_use]
+    pub fn congested(&self, now: Instant) -> bool {
+        matches!(self.settings.slow_reader, SlowReader::Block { .. })
+            && self.connections.values().any(|connection| {
+                connection.outbox.full_since.is_some()
+                    && now.since(connection.outbox.progress) < UNREAD
+            })
+    }
+
+    /// What the endpoint has to say to attach at another engine; its epoch rises.
+    pub fn reattach(&mut self) -> Attach {
+        self.epoch = Epoch(self.epoch.0 + 1);
+        let lowest_held = self.requests.front().map_or(self.last_request, |request| request.number);
+        Attach {
+            uid: self.settings.uid,
+            name: self.settings.name.clone(),
+            epoch: self.epoch,
+            position: None,
+            lowest_held,
+        }
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The sessions at this moment.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let session = |session: &Session| {
+            let connection = session.connection.and_then(|id| self.connections.get(&id));
+            SessionStatus {
+                name: session.name.clone(),
+                peer: connection.map(|connection| connection.peer),
+                queued_bytes: connection.map_or(0, |connection| connection.outbox.bytes()),
+            }
+        };
+        Status {
+            sessions: self.sessions.values().map(session).collect(),
+            half_open: self.half_open(),
+        }
+    }
+
+    /// Requests that are not in the order for good yet.
+    #[must_use]
+    pub fn unacknowledged(&self) -> usize {
+        self.requests.len()
+    }
+
+    // --- shared by the parts ------------------------------------------------------------------------
+
+    fn half_open(&self) -> usize {
+        let half = |state: &State| {
+            matches!(state, State::Hello | State::Choice { .. } | State::Password { .. })
+        };
+        self.connections.values().filter(|connection| half(&connection.state)).count()
+    }
+
+    /// Numbers a request and keeps it until it is acknowledged.
+    pub(crate) fn request(&mut self, body: RequestBody) {
+        self.last_request.0 += 1;
+        let request = Request { number: self.last_request, body };
+        self.request_bytes += request_bytes(&request);
+        self.requests.push_back(request.clone());
+        self.outputs.push_back(FrontOutput::Request(request));
+        self.press();
+    }
+
+    fn acknowledged(&mut self, number: RequestNumber) {
+        while self.requests.front().is_some_and(|request| request.number <= number) {
+            if let Some(request) = self.requests.pop_front() {
+                self.request_bytes -= request_bytes(&request);
+            }
+        }
+        self.press();
+    }
+
+    /// The engine serves the endpoint: sends again what it has not ordered.
+    fn attached(&mut self, epoch: Epoch, last: RequestNumber) {
+        self.epoch = self.epoch.max(epoch);
+        self.acknowledged(last);
+        self.outputs.extend(self.requests.iter().cloned().map(FrontOutput::Request));
+    }
+
+    /// Stops or resumes reading from clients as the queue of requests asks for it.
+    fn press(&mut self) {
+        let full = self.request_bytes > self.settings.request_bytes;
+        let low = self.request_bytes <= self.settings.request_bytes / 2;
+        if full {
+            self.pause(true);
+        } else if low {
+            self.pause(false);
+        }
+    }
+
+    fn pause(&mut self, paused: bool) {
+        if self.paused == paused {
+            return;
+        }
+        self.paused = paused;
+        let ids: Vec<ConnectionId> = self.connections.keys().copied().collect();
+        for id in ids {
+            self.read_from(id, !paused);
+        }
+    }
+
+    fn read_from(&mut self, connection: ConnectionId, on: bool) {
+        if let Some(known) = self.connections.get_mut(&connection)
+            && known.reading != on
+        {
+            known.reading = on;
+            self.outputs.push_back(FrontOutput::ReadFrom { connection, on });
+        }
+    }
+
+    pub(crate) fn write(&mut self, connection: ConnectionId, chunk: Bytes) {
+        if let Some(known) = self.connections.get_mut(&connection) {
+            known.outbox.push(chunk.len());
+            self.outputs.push_back(FrontOutput::Write { connection, chunk });
+        }
+    }
+
+    pub(crate) fn random(&mut self) -> u64 {
+        self.random ^= self.random >> 12;
+        self.random ^= self.random << 25;
+        self.random ^= self.random >> 27;
+        self.random.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+}
+
+/// What a request counts against the bound: its payload and a flat share for the rest.
+fn request_bytes(request: &Request) -> usize {
+    const SHARE: usize = 64;
+    match &request.body {
+        RequestBody::Multicast { message, .. } => SHARE + message.payload.len(),
+        _ => SHARE,
+    }
+}

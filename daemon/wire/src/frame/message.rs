@@ -1,0 +1,45 @@
+//! Delivered and refused messages (`client-protocol` sections 5 and 7).
+
+use super::header::{Layout, put_header, put_name};
+use crate::ids::PrivateName;
+use crate::link::Multicast;
+use crate::service::bits;
+use bytes::Bytes;
+
+/// Header and groups of a delivered message; the body follows as it was sent.
+#[must_use]
+pub fn delivered_head(sender: &PrivateName, message: &Multicast, layout: &Layout) -> Bytes {
+    let mut head =
+        Vec::with_capacity(layout.header_bytes() + message.groups.len() * layout.name_bytes);
+    let word = message.service as u32 | message.extra_bits;
+    let counts = (message.groups.len(), message.hint, message.payload.len());
+    put_header(&mut head, word, &sender.0, counts, layout);
+    for group in &message.groups {
+        put_name(&mut head, &group.0, layout.name_bytes);
+    }
+    head.into()
+}
+
+/// A refused request, back to its sender. `request_bits` is what it asked in the words of a view: CAUSED_BY_JOIN,
+/// CAUSED_BY_LEAVE, or the service.
+#[must_use]
+pub fn reject(
+    sender: &PrivateName,
+    request_bits: u32,
+    message: &Multicast,
+    layout: &Layout,
+) -> Bytes {
+    const GROUPS: usize = 100;
+    let mut frame = Vec::new();
+    let groups = (message.groups.len() + 1).min(GROUPS);
+    let word = bits::REJECT | message.extra_bits & bits::SELF_DISCARD;
+    put_header(&mut frame, word, &sender.0, (groups, message.hint, message.payload.len()), layout);
+    let original = request_bits | message.extra_bits | bits::BYTE_ORDER;
+    frame.extend_from_slice(&original.to_le_bytes());
+    for group in message.groups.iter().take(groups - 1) {
+        put_name(&mut frame, &group.0, layout.name_bytes);
+    }
+    put_name(&mut frame, &sender.0, layout.name_bytes);
+    frame.extend_from_slice(&message.payload);
+    frame.into()
+}
