@@ -8,7 +8,7 @@ use spread_wire::ids::{
     BootId, Claim, ConfigurationId, DaemonId, EndpointName, EndpointUid, GroupId, GroupName,
     Position, PrivateName, RequestNumber, RingNumber, Seq, SessionId, Slot,
 };
-use spread_wire::link::{LinkEvent, Multicast, Request, RequestBody, View};
+use spread_wire::link::{Cause, LinkEvent, Multicast, Request, RequestBody, View};
 use spread_wire::service::{Guarantee, Service};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -33,7 +33,13 @@ pub struct Cluster {
     epoch: u64,
     seq: u64,
     boots: u128,
+    /// What every view was, wherever it was seen. An id comes back when a group was empty, so the
+    /// place belongs to it, except for changes of the daemons, whose ids are new.
+    views: BTreeMap<(GroupName, GroupId, Option<Position>), ViewOnce>,
 }
+
+/// Members and vs-sets of a view.
+type ViewOnce = (Vec<PrivateName>, Vec<Vec<PrivateName>>);
 
 fn endpoint_name(slot: u16) -> EndpointName {
     EndpointName(format!("d{slot}").into())
@@ -207,13 +213,21 @@ impl Cluster {
     }
 
     fn collect(&mut self, slot: u16) {
-        let node = self.node(slot);
+        let node = self.nodes.get_mut(&slot).expect("the daemon runs");
         while let Some(submission) = node.engine.peek_submission() {
             node.engine.submission_taken();
             node.backlog.push_back(submission);
         }
         while let Some(EngineOutput::Link { event, .. }) = node.engine.poll_output() {
             node.tell(&event);
+            if let LinkEvent::View(view) = event
+                && !view.members.is_empty()
+            {
+                let place = (view.cause != Cause::Network).then_some(view.position);
+                let seen = (view.members.clone(), view.vs_sets.clone());
+                let first = self.views.entry((view.group.clone(), view.id, place));
+                assert_eq!(*first.or_insert_with(|| seen.clone()), seen, "one view, one content");
+            }
         }
     }
 
@@ -296,10 +310,10 @@ impl Node {
             self.ids.push(view.id);
         }
         let cause = match &view.cause {
-            spread_wire::link::Cause::Join(who) => format!("join {who}"),
-            spread_wire::link::Cause::Leave(who) => format!("leave {who}"),
-            spread_wire::link::Cause::Disconnect(who) => format!("end {who}"),
-            spread_wire::link::Cause::Network => "network".to_owned(),
+            Cause::Join(who) => format!("join {who}"),
+            Cause::Leave(who) => format!("leave {who}"),
+            Cause::Disconnect(who) => format!("end {who}"),
+            Cause::Network => "network".to_owned(),
         };
         let mut line = format!("{}: {cause} {} {:?}", view.group, index(view.id), view.members);
         if !view.vs_sets.is_empty() {
