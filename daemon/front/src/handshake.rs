@@ -161,8 +161,11 @@ impl Front {
         let waits = self.settings.await_open;
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.deadline = None;
-            connection.state =
-                if waits { State::Opening { connect: connect.clone(), session } } else { State::Open { session } };
+            connection.state = if waits {
+                State::Opening { connect: connect.clone(), session }
+            } else {
+                State::Open { session }
+            };
             if waits {
                 return false;
             }

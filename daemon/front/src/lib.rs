@@ -14,4 +14,6 @@ mod settings;
 
 pub use access::{AccessRule, Action, Operation, Pattern};
 pub use front::{ConnectionId, Counters, Front, FrontOutput, SessionStatus, Status};
-pub use settings::{AddressRule, Authentication, FrontSettings, Passwords, Peer, SlowReader};
+pub use settings::{
+    AddressRule, Authentication, FrontSettings, PasswordCheck, Passwords, Peer, SlowReader,
+};

@@ -86,11 +86,14 @@ pub enum AddressRule {
     Network(IpAddr, u8),
 }
 
+/// Judges `(lines, user, password)`.
+pub type PasswordCheck = fn(&[(String, String)], &[u8], &[u8]) -> bool;
+
 /// Users and hashes, and the function that compares; hashing lives outside.
 #[derive(Clone)]
 pub struct Passwords {
     /// Whether `(lines, user, password)` is right.
-    pub check: fn(&[(String, String)], &[u8], &[u8]) -> bool,
+    pub check: PasswordCheck,
     /// User and hash.
     pub lines: Vec<(String, String)>,
 }
