@@ -1,0 +1,34 @@
+//! Where the daemon program is; it is built if this runs from a cargo workspace.
+
+use anyhow::{Context, Result, bail};
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// The daemon beside this program, brought up to date by cargo where cargo started us.
+pub fn find_or_build() -> Result<PathBuf> {
+    let own = env::current_exe().context("where this program is")?;
+    let folder = own.parent().context("this program is in no folder")?;
+    let spreadd = folder.join("spreadd");
+    if let Some(cargo) = env::var_os("CARGO") {
+        // The folder of a profile is named after it, but for dev's.
+        let profile = match folder.file_name().and_then(|name| name.to_str()) {
+            Some("debug") | None => "dev",
+            Some(other) => other,
+        };
+        let arguments =
+            ["build", "--quiet", "--locked", "--profile", profile, "-p", "spreadd", "-p"];
+        eprintln!("building spreadd and spread-tools ({profile}) …");
+        let status = Command::new(cargo).args(arguments).arg("spread-tools").status()?;
+        if !status.success() {
+            bail!("spreadd could not be built: see above");
+        }
+    }
+    if !spreadd.exists() {
+        bail!(
+            "{} is missing: cargo build -p spreadd, or name it with --spreadd",
+            spreadd.display()
+        );
+    }
+    Ok(spreadd)
+}
