@@ -1,6 +1,8 @@
 //! The supervision of real processes. The daemon is a script here: what is tested is who is started,
 //! asked to leave and started again, and that nothing stays behind.
 
+#![allow(clippy::unwrap_used, reason = "helpers of a test fail it")]
+
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Lines};
