@@ -32,3 +32,11 @@ pub fn find_or_build() -> Result<PathBuf> {
     }
     Ok(spreadd)
 }
+
+/// How to call a program that is built with this one: by its path from here if it is beside it.
+pub fn beside(name: &str) -> String {
+    let path = env::current_exe().ok().map(|own| own.with_file_name(name));
+    let Some(path) = path.filter(|path| path.exists()) else { return name.to_owned() };
+    let here = env::current_dir().unwrap_or_default();
+    path.strip_prefix(here).unwrap_or(&path).display().to_string()
+}

@@ -1,5 +1,6 @@
 //! What the user sees.
 
+use crate::program;
 use spread_plan::{SlotPlace, slot_name};
 use std::io::{IsTerminal as _, stdout};
 
