@@ -1,0 +1,101 @@
+//! The language of spread.conf: what is accepted, what is refused and how.
+
+use spread_conf::{Difference, Profile, Severity, SlowReader, compare, parse};
+
+const ORIGINAL: &str = r#"
+# A file as the original ships it
+DebugFlags = { PRINT EXIT !MEMORY }
+EventTimeStamp
+EventLogFile = testlog.out
+Spread_Segment 10.0.0.255:4803 {
+    machine1  10.0.0.1   # comment
+    machine2  10.0.0.2:5555 { D 10.0.0.2 C 127.0.0.1 }
+}
+Spread_Segment 10.1.0.255 { machine3 10.1.0.3 }
+Window = 160 # a trap of the original
+PersonalWindow=20
+SocketPortReuse = AUTO
+AllowedAuthMethods = "NULL IP"
+MaxSessionMessages = 5
+"#;
+
+#[test]
+fn a_file_for_the_original_is_read_unchanged() {
+    let (conf, _) = parse(ORIGINAL).expect("the file is right");
+    assert_eq!(conf.slots.len(), 3);
+    assert_eq!(conf.slots[1].port, 4803, "a port behind a daemon is ignored as in the original");
+    assert_eq!(conf.slots[1].interfaces.len(), 2);
+    assert!(conf.slots[1].interfaces[0].daemon && !conf.slots[1].interfaces[0].client);
+    assert_eq!(
+        conf.profile,
+        Profile::Wan,
+        "the upper halves of the segments' first addresses differ"
+    );
+    assert_eq!(conf.windows.window, Some(160));
+    assert_eq!(conf.allowed_auth, ["NULL", "IP"]);
+    assert_eq!(conf.slow_reader, SlowReader::Disconnect { messages: 5 });
+}
+
+#[test]
+fn one_run_shows_every_error_with_line_column_and_help() {
+    let text = "Widnow = 3\nSpread_Segment 1.2.3.255 {\n  d0 1.2.3.999\n  d0 1.2.3.4\n  waytoolongnameforadaemon 1.2.3.5\n}\nWindow = x\nTokenTimeout = 1\nRingEncryption = off\n";
+    let found = parse(text).expect_err("nearly all of it is wrong");
+    let places: Vec<(usize, usize)> =
+        found.iter().map(|finding| (finding.line, finding.column)).collect();
+    assert_eq!(places, [(1, 1), (3, 6), (4, 3), (5, 3), (7, 10), (1, 1)], "{found:#?}");
+    assert!(found[0].help.contains("Window"));
+    assert!(found.iter().all(|finding| !finding.help.is_empty()));
+}
+
+#[test]
+fn daemons_of_one_host_have_ports_of_their_own() {
+    let text = "DaemonPorts = on\nRingEncryption = off\nSpread_Segment 127.0.0.1:4803 { d0 127.0.0.1:4803 d1 [::1]:4813 d2 localhost:4823 }";
+    let (conf, warnings) = parse(text).expect("right");
+    assert!(warnings.is_empty(), "{warnings:?}");
+    let ports: Vec<u16> = conf.slots.iter().map(|slot| slot.port).collect();
+    assert_eq!(ports, [4803, 4813, 4823]);
+    assert_eq!(conf.slots[1].host, "::1");
+}
+
+#[test]
+fn an_unencrypted_ring_is_a_warning_and_a_missing_key_an_error() {
+    let ring = "Spread_Segment 10.0.0.255 { a 10.0.0.1 b 10.0.0.2 }";
+    let (_, warnings) = parse(ring).expect("right");
+    assert_eq!(warnings.len(), 1);
+    assert_eq!(warnings[0].severity, Severity::Warning);
+    assert!(parse(&format!("RingEncryption = on\n{ring}")).is_err());
+    assert!(parse(&format!("RingKeyFile = k\n{ring}")).expect("right").1.is_empty());
+}
+
+#[test]
+fn names_and_numbers_that_the_original_refuses_are_refused() {
+    for wrong in [
+        "Spread_Segment 10.0.0.255 { 10.0.0.1 }",
+        "Spread_Segment 10.0.0.255 { 123 10.0.0.1 }",
+        "Spread_Segment 10.0.0.255 { D 10.0.0.1 }",
+        "Spread_Segment 10.0.0.255 { a 10.0.0.1 { } }",
+        "Spread_Segment 10.0.0.256 { a 10.0.0.1 }",
+        "Spread_Segment 10.0.0.255 { a 10.0.0.1",
+        "EventLogFile = \"open",
+        "PersonalWindow = 9\nWindow = 8\nSpread_Segment 10.0.0.255 { a 10.0.0.1 }",
+        "AccessControlPolicy = FOO\nSpread_Segment 10.0.0.255 { a 10.0.0.1 }",
+        "",
+    ] {
+        assert!(parse(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn the_hash_is_of_the_places_and_nothing_else() {
+    let read = |text: &str| parse(text).expect("right").0;
+    let one = read("Spread_Segment 10.0.0.255 { a 10.0.0.1 b 10.0.0.2 }");
+    let same = read("Window = 99\nSpread_Segment 10.0.0.255 { a 10.0.0.1 b 10.0.0.2 } # x");
+    let other = read("Spread_Segment 10.0.0.255 { b 10.0.0.2 a 10.0.0.1 }");
+    assert_eq!(one.hash(), same.hash());
+    assert_ne!(one.hash(), other.hash());
+    assert_eq!(compare(&one, &same), [Difference::Live("options".into())]);
+    let more = read("Spread_Segment 10.0.0.255 { a 10.0.0.1 b 10.0.0.2 c 10.0.0.3 }");
+    assert_eq!(compare(&one, &more), [Difference::Membership("c".into())]);
+    let moved = read("Spread_Segment 10.0.0.255 { a 10.0.0.1 b 10.0.0.9 }");
+    assert_eq!(compare(&one, &moved), [Difference::NewRing("b".into())]);
+}
