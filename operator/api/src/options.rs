@@ -176,7 +176,7 @@ pub struct SlowReader {
     pub r#type: SlowReaderType,
     /// Block: the session is ended after so long. Absent: 10.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 3600))]
+    #[schemars(range(min = 1, max = 600))]
     pub timeout_seconds: Option<u32>,
     /// Disconnect: the session is ended when so many messages wait. Absent: 1000.
     #[serde(skip_serializing_if = "Option::is_none")]

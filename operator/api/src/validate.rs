@@ -107,7 +107,7 @@ fn bounds(spec: &SpreadClusterSpec, found: &mut Found) {
     found.range("spec.limits.sessionQueueBytes", limits.session_queue_bytes, 65_536, 1 << 30);
     found.range("spec.limits.maxGroupNameBytes", limits.max_group_name_bytes, 31, 255);
     if let Some(seconds) = limits.slow_reader.timeout_seconds {
-        found.range("spec.limits.slowReader.timeoutSeconds", seconds, 1, 3600);
+        found.range("spec.limits.slowReader.timeoutSeconds", seconds, 1, 600);
     }
     if let Some(messages) = limits.slow_reader.messages {
         found.range("spec.limits.slowReader.messages", messages, 1, 999_999);

@@ -21,12 +21,8 @@ pub fn table(places: &[SlotPlace], states: &[&str]) {
     }
     if let Some(first) = places.first() {
         let port = first.port;
-        event(
-            "next",
-            &format!(
-                "cargo run -p spread-tools --bin spread-user -- -s {port}@localhost -u alice -j chat"
-            ),
-        );
+        let user = program::beside("spread-user");
+        event("next", &format!("{user} -s {port}@localhost -u alice -j chat"));
     }
 }
 

@@ -249,7 +249,7 @@ impl Supervisor {
                 admin_endpoint: Some(&admin),
                 socket_directory: folder,
             };
-            fs::write(self.run_dir.file(&format!("{}.conf", place.name)), config.render())?;
+            fs::write(self.run_dir.file(&format!("{}.conf", place.name)), config.render()?)?;
         }
         Ok(())
     }

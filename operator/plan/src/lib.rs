@@ -17,7 +17,7 @@ mod snapshot;
 
 pub use conditions::{ConditionStatus, PlannedCondition};
 pub use decide::{Action, Plan, plan, restart_backoff_millis};
-pub use ring_config::{RingConfig, SlotPlace};
+pub use ring_config::{RenderError, RingConfig, SlotPlace};
 pub use snapshot::{SlotFact, Snapshot, slot_name};
 
 #[cfg(test)]

@@ -1,6 +1,14 @@
 //! The daemons' configuration file, from the object and the places of its slots.
 
+use spread_conf::{Conf, Encryption, Profile, Segment, SlotConf, SlowReader, Timeouts, parse};
 use spread_operator_api::{ProfileType, SlowReaderType, SpreadCluster};
+use thiserror::Error;
+
+/// Seconds that a slow reader is waited for when the object does not say.
+const SLOW_READER_SECONDS: u32 = 10;
+
+/// Messages that may wait for a slow reader when the object does not say.
+const SLOW_READER_MESSAGES: u32 = 1000;
 
 /// Where the daemon of a slot is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,62 +39,144 @@ pub struct RingConfig<'a> {
     pub socket_directory: &'a str,
 }
 
-impl RingConfig<'_> {
-    /// The text of the file. The topology is the same for all daemons of a ring.
-    pub fn render(&self) -> String {
-        let mut lines = vec![
-            "# Written from the SpreadCluster object: edit that instead.".to_owned(),
-            "DaemonPorts = on".to_owned(),
-            format!("RingNumber = {}", self.ring_number),
-            format!("UnixSocketDirectory = \"{}\"", self.socket_directory),
-        ];
-        match self.key_file {
-            Some(file) => lines.push(format!("RingEncryption = on\nRingKeyFile = \"{file}\"")),
-            None => lines.push("RingEncryption = off".to_owned()),
-        }
-        if let Some(endpoint) = self.admin_endpoint {
-            lines.push(format!("AdminEndpoint = \"{endpoint}\""));
-        }
-        self.options(&mut lines);
-        let mut text = lines.join("\n");
-        text.push('\n');
-        self.segments(&mut text);
-        text
-    }
+/// A configuration that a daemon would read otherwise than it was meant. The fault is ours or that
+/// of a value that cannot be written; nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the rendered spread.conf does not read back as what was meant: {0}")]
+pub struct RenderError(String);
 
-    fn options(&self, lines: &mut Vec<String>) {
-        let limits = &self.cluster.spec.limits;
-        if self.cluster.spec.profile.r#type == ProfileType::WAN {
-            lines.push("Profile = WAN".to_owned());
-        } else {
-            lines.push("Profile = LAN".to_owned());
-        }
-        lines.push(format!("MaxMessageBytes = {}", limits.max_message_bytes));
-        lines.push(format!("MaxSessions = {}", limits.max_sessions));
-        lines.push(format!("SessionQueueBytes = {}", limits.session_queue_bytes));
-        lines.push(format!("MaxGroupNameBytes = {}", limits.max_group_name_bytes));
-        match limits.slow_reader.r#type {
-            SlowReaderType::Block => {
-                let seconds = limits.slow_reader.timeout_seconds.unwrap_or(10);
-                lines.push(format!(
-                    "SlowReader = Block\nSlowReaderTimeout = {}",
-                    u64::from(seconds) * 1000
-                ));
-            }
-            SlowReaderType::Disconnect => {
-                let messages = limits.slow_reader.messages.unwrap_or(1000);
-                lines.push(format!("SlowReader = Disconnect\nMaxSessionMessages = {messages}"));
-            }
+impl RingConfig<'_> {
+    /// The text of the file, read again to be sure of it. The topology is the same for all daemons of
+    /// a ring.
+    pub fn render(&self) -> Result<String, RenderError> {
+        let conf = self.conf();
+        let text = write(&conf);
+        match parse(&text) {
+            Ok((read, _)) if read == conf => Ok(text),
+            Ok(_) => Err(RenderError("an option changed".to_owned())),
+            Err(diagnostics) => Err(RenderError(format!("{diagnostics:?}"))),
         }
     }
 
     /// A segment per slot: the ring is unicast.
-    fn segments(&self, text: &mut String) {
-        for SlotPlace { name, host, port } in self.places {
-            let line = format!("\nSpread_Segment {host}:{port} {{\n    {name} {host}:{port}\n}}\n");
-            text.push_str(&line);
+    fn conf(&self) -> Conf {
+        let spec = &self.cluster.spec;
+        let segment = |place: &SlotPlace| Segment { address: place.host.clone(), port: place.port };
+        let slot = |(segment, place): (usize, &SlotPlace)| SlotConf {
+            name: place.name.clone(),
+            host: place.host.clone(),
+            port: place.port,
+            segment,
+            interfaces: Vec::new(),
+        };
+        Conf {
+            segments: self.places.iter().map(segment).collect(),
+            slots: self.places.iter().enumerate().map(slot).collect(),
+            ring_number: self.ring_number,
+            cluster_uid: self.cluster.metadata.uid.clone().unwrap_or_default(),
+            profile: match spec.profile.r#type {
+                ProfileType::WAN => Profile::Wan,
+                ProfileType::LAN | ProfileType::Custom => Profile::Lan,
+            },
+            timeouts: self.timeouts(),
+            encryption: if self.key_file.is_some() { Encryption::On } else { Encryption::Off },
+            ring_key_file: self.key_file.map(str::to_owned),
+            admin_endpoint: self.admin_endpoint.map(str::to_owned),
+            unix_socket_directory: self.socket_directory.to_owned(),
+            max_message_bytes: spec.limits.max_message_bytes,
+            max_sessions: spec.limits.max_sessions,
+            session_queue_bytes: spec.limits.session_queue_bytes,
+            max_group_name_bytes: spec.limits.max_group_name_bytes,
+            slow_reader: self.slow_reader(),
+            ..Conf::default()
         }
-        let spare = self.places.len();
-        text.push_str(&format!("\n# {spare} slots; those without a daemon are spare.\n"));
     }
+
+    fn slow_reader(&self) -> SlowReader {
+        let slow = &self.cluster.spec.limits.slow_reader;
+        match slow.r#type {
+            SlowReaderType::Block => SlowReader::Block {
+                timeout_milliseconds: slow
+                    .timeout_seconds
+                    .unwrap_or(SLOW_READER_SECONDS)
+                    .saturating_mul(1000),
+            },
+            SlowReaderType::Disconnect => {
+                SlowReader::Disconnect { messages: slow.messages.unwrap_or(SLOW_READER_MESSAGES) }
+            }
+        }
+    }
+
+    /// The nine timeouts of the file from the object's four: what happens inside one gathering has to
+    /// fit into it several times.
+    fn timeouts(&self) -> Option<Timeouts> {
+        let profile = &self.cluster.spec.profile;
+        let gather = profile.gather_timeout_milliseconds?;
+        Some(Timeouts {
+            token: profile.token_timeout_milliseconds?,
+            hurry: profile.hurry_timeout_milliseconds?,
+            alive: (gather / 5).max(1),
+            join: (gather / 5).max(1),
+            rep: (gather / 2).max(1),
+            seg: (gather / 2).max(1),
+            gather,
+            form: gather,
+            lookup: profile.lookup_timeout_milliseconds?,
+        })
+    }
+}
+
+/// The options and slots that [`RingConfig`] sets, as text.
+fn write(conf: &Conf) -> String {
+    let mut lines = vec![
+        "# Written from the SpreadCluster object: edit that instead.".to_owned(),
+        "DaemonPorts = on".to_owned(),
+        format!("RingNumber = {}", conf.ring_number),
+        format!("UnixSocketDirectory = \"{}\"", conf.unix_socket_directory),
+        format!("Profile = {}", if conf.profile == Profile::Wan { "WAN" } else { "LAN" }),
+        format!("MaxMessageBytes = {}", conf.max_message_bytes),
+        format!("MaxSessions = {}", conf.max_sessions),
+        format!("SessionQueueBytes = {}", conf.session_queue_bytes),
+        format!("MaxGroupNameBytes = {}", conf.max_group_name_bytes),
+    ];
+    if !conf.cluster_uid.is_empty() {
+        lines.push(format!("ClusterUid = \"{}\"", conf.cluster_uid));
+    }
+    match &conf.ring_key_file {
+        Some(file) => lines.push(format!("RingEncryption = on\nRingKeyFile = \"{file}\"")),
+        None => lines.push("RingEncryption = off".to_owned()),
+    }
+    if let Some(endpoint) = &conf.admin_endpoint {
+        lines.push(format!("AdminEndpoint = \"{endpoint}\""));
+    }
+    lines.push(match conf.slow_reader {
+        SlowReader::Block { timeout_milliseconds } => {
+            format!("SlowReader = Block\nSlowReaderTimeout = {timeout_milliseconds}")
+        }
+        SlowReader::Disconnect { messages } => {
+            format!("SlowReader = Disconnect\nMaxSessionMessages = {messages}")
+        }
+    });
+    if let Some(timeouts) = &conf.timeouts {
+        lines.extend(write_timeouts(timeouts));
+    }
+    for SlotConf { name, host, port, .. } in &conf.slots {
+        lines.push(format!("\nSpread_Segment {host}:{port} {{\n    {name} {host}:{port}\n}}"));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn write_timeouts(timeouts: &Timeouts) -> [String; 9] {
+    [
+        ("TokenTimeout", timeouts.token),
+        ("HurryTimeout", timeouts.hurry),
+        ("AliveTimeout", timeouts.alive),
+        ("JoinTimeout", timeouts.join),
+        ("RepTimeout", timeouts.rep),
+        ("SegTimeout", timeouts.seg),
+        ("GatherTimeout", timeouts.gather),
+        ("FormTimeout", timeouts.form),
+        ("LookupTimeout", timeouts.lookup),
+    ]
+    .map(|(name, milliseconds)| format!("{name} = {milliseconds}"))
 }

@@ -82,7 +82,7 @@ fn the_configuration_lists_every_slot_in_order() {
         admin_endpoint: Some("127.0.0.1:4805"),
         socket_directory: "sockets",
     };
-    let text = config.render();
+    let text = config.render().unwrap();
     for line in [
         "RingEncryption = on",
         "RingKeyFile = \"ring.key\"",
@@ -94,6 +94,48 @@ fn the_configuration_lists_every_slot_in_order() {
         assert!(text.lines().any(|written| written == line), "{line} is not in\n{text}");
     }
     assert!(text.find("d0 ") < text.find("d1 "));
+}
+
+#[test]
+fn every_choice_of_the_object_reads_back_from_the_file() {
+    use spread_operator_api::{ProfileType, SlowReaderType};
+    let mut cluster = cluster(3, 5);
+    cluster.metadata.uid = Some("5f0c".to_owned());
+    cluster.spec.limits.slow_reader.r#type = SlowReaderType::Disconnect;
+    cluster.spec.profile.r#type = ProfileType::Custom;
+    cluster.spec.profile.token_timeout_milliseconds = Some(300);
+    cluster.spec.profile.hurry_timeout_milliseconds = Some(100);
+    cluster.spec.profile.gather_timeout_milliseconds = Some(200);
+    cluster.spec.profile.lookup_timeout_milliseconds = Some(1000);
+    let places = [SlotPlace { name: "d0".to_owned(), host: "127.0.0.1".to_owned(), port: 4803 }];
+    let config = RingConfig {
+        cluster: &cluster,
+        ring_number: 7,
+        places: &places,
+        key_file: None,
+        admin_endpoint: None,
+        socket_directory: "sockets",
+    };
+    let text = config.render().unwrap();
+    let (read, _) = spread_conf::parse(&text).unwrap();
+    assert_eq!((read.ring_number, read.cluster_uid.as_str()), (7, "5f0c"));
+    assert_eq!(read.timeouts.map(|timeouts| (timeouts.token, timeouts.alive)), Some((300, 40)));
+    assert_eq!(read.slow_reader, spread_conf::SlowReader::Disconnect { messages: 1000 });
+}
+
+#[test]
+fn a_value_that_cannot_be_written_is_an_error() {
+    let cluster = cluster(3, 5);
+    let places = [SlotPlace { name: "d0".to_owned(), host: "127.0.0.1".to_owned(), port: 4803 }];
+    let config = RingConfig {
+        cluster: &cluster,
+        ring_number: 1,
+        places: &places,
+        key_file: Some("a\"b"),
+        admin_endpoint: None,
+        socket_directory: "sockets",
+    };
+    assert!(config.render().is_err());
 }
 
 fn any_fact() -> impl Strategy<Value = SlotFact> {
