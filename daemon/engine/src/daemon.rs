@@ -37,6 +37,8 @@ pub struct Daemon {
     ring: Ring,
     engine: Engine,
     outputs: VecDeque<DaemonOutput>,
+    /// An orderly leave was asked for: the ring is told once it has all requests.
+    leaving: bool,
 }
 
 impl Daemon {
@@ -44,7 +46,7 @@ impl Daemon {
     #[must_use]
     pub fn new(now: Instant, ring: Settings, engine: EngineSettings) -> Self {
         let (ring, engine) = (Ring::new(now, ring), Engine::new(engine));
-        let mut daemon = Self { ring, engine, outputs: VecDeque::new() };
+        let mut daemon = Self { ring, engine, outputs: VecDeque::new(), leaving: false };
         daemon.pump(now);
         daemon
     }
@@ -91,9 +93,9 @@ impl Daemon {
         self.pump(now);
     }
 
-    /// Begins an orderly leave; `Output::Left` says that it is complete.
+    /// Begins an orderly leave: what endpoints asked for is ordered first. `Output::Left` says that it is complete.
     pub fn leave(&mut self, now: Instant) {
-        self.ring.leave(now);
+        self.leaving = true;
         self.pump(now);
     }
 
@@ -139,7 +141,11 @@ impl Daemon {
                 self.take_from_ring(output);
             }
             self.take_from_engine();
-            if !self.submit(now) {
+            let submitted = self.submit(now);
+            if self.leaving && self.engine.peek_submission().is_none() {
+                self.ring.leave(now);
+                self.leaving = false;
+            } else if !submitted {
                 return;
             }
         }

@@ -1,2 +1,74 @@
-//! Binary.
-fn main() {}
+//! The daemon: sockets, timers, admin endpoint, signals around the pure crates.
+//!
+//! ```text
+//! front thread: client sockets, spread_front::Front     ⇄ link ⇄     ring thread: UDP socket, spread_engine::Daemon
+//!                                                                      admin thread: HTTP, reads snapshots
+//! ```
+//! Between the threads are channels; what may wait in them is bounded by the front's bound on requests and by the sessions' queues.
+
+mod admin;
+mod burst;
+mod cli;
+mod clients;
+mod connection;
+mod ring_thread;
+mod settings;
+mod snapshot;
+mod telemetry;
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use std::process::ExitCode;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("spreadd: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &cli::Arguments) -> Result<()> {
+    let loaded = settings::load(arguments)?;
+    if arguments.check {
+        println!("{} is right: {} slots", loaded.file.display(), loaded.conf.slots.len());
+        return Ok(());
+    }
+    let log_level = telemetry::start(&loaded.conf, loaded.detailed)?;
+    let settings = settings::Settings::new(loaded)?;
+    let snapshots = Arc::new(snapshot::Snapshots::default());
+
+    let (to_ring, from_front) = mpsc::unbounded_channel();
+    let (to_front, from_ring) = mpsc::unbounded_channel();
+    let (stop, stopping) = watch::channel(false);
+
+    let clients = clients::bind(&settings)?;
+    let ring = ring_thread::start(
+        &settings,
+        from_front,
+        to_front,
+        stopping.clone(),
+        Arc::clone(&snapshots),
+    )?;
+    let front =
+        clients::start(clients, &settings, to_ring, from_ring, stopping, Arc::clone(&snapshots))?;
+    let admin = admin::start(&settings, &snapshots, log_level)?;
+    tracing::info!("{} listens for clients on {}", settings.name, settings.listens());
+
+    // Signals end the daemon in order; so does the ring, when another daemon has its slot.
+    telemetry::on_signal(stop)?;
+    let outcome = ring.join();
+    drop(admin);
+    if front.join().is_err() {
+        bail!("the client thread panicked");
+    }
+    match outcome {
+        Ok(outcome) => outcome.context("the ring ended"),
+        Err(_) => bail!("the ring thread panicked"),
+    }
+}

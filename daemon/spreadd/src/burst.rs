@@ -1,0 +1,120 @@
+//! The UDP socket: bursts of equal packets in one call, batches on receipt.
+
+use anyhow::{Context, Result};
+use bytes::BytesMut;
+use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
+use std::io::{ErrorKind, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+
+/// Kernel buffers asked for, in bytes.
+const SOCKET_BYTES: usize = 8 << 20;
+/// Most bytes of one burst.
+const BURST_BYTES: usize = 60_000;
+/// Bytes of one receive buffer: a burst put together again by the kernel.
+const RECEIVE_BYTES: usize = 1 << 16;
+/// Receive buffers handed to the kernel at a time.
+const RECEIVE_BATCH: usize = 8;
+
+/// The ring's socket.
+pub(crate) struct RingSocket {
+    socket: UdpSocket,
+    state: UdpSocketState,
+    buffers: Vec<u8>,
+    /// Packets the kernel did not take.
+    pub(crate) unsent: u64,
+    segments: usize,
+}
+
+impl RingSocket {
+    pub(crate) fn bind(address: Option<IpAddr>, port: u16) -> Result<Self> {
+        let own = address.filter(|address| std::net::UdpSocket::bind((*address, 0)).is_ok());
+        let address = own.or(address.map(|address| match address {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(_) => IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
+        }));
+        let address = SocketAddr::new(address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), port);
+        let socket = std::net::UdpSocket::bind(address).with_context(|| {
+            format!("UDP {address} can't be bound: is a daemon already running in this slot?")
+        })?;
+        let raw = socket2::SockRef::from(&socket);
+        // More than the system allows is cut; what was granted is logged.
+        let _ = raw.set_recv_buffer_size(SOCKET_BYTES);
+        let _ = raw.set_send_buffer_size(SOCKET_BYTES);
+        let granted = raw.recv_buffer_size().unwrap_or(0);
+        socket.set_nonblocking(true)?;
+        let state = UdpSocketState::new((&socket).into())
+            .context("the UDP socket's features can't be read")?;
+        let segments = state.max_gso_segments();
+        tracing::info!(
+            "ring packets on UDP {address}, receive buffer {granted} bytes, bursts of up to {segments} packets"
+        );
+        let buffers = vec![0; RECEIVE_BYTES * RECEIVE_BATCH];
+        Ok(Self { socket: UdpSocket::from_std(socket)?, state, buffers, unsent: 0, segments })
+    }
+
+    /// Sends packets of one run to one peer: as few calls as equal sizes allow. `ends` are the packets' ends in `bytes`.
+    pub(crate) fn send(&mut self, to: SocketAddr, bytes: &[u8], ends: &[usize]) {
+        let (mut first, mut start) = (0, 0);
+        while first < ends.len() {
+            let size = ends[first] - start;
+            let (mut last, most) =
+                (first, (BURST_BYTES / size.max(1)).clamp(1, self.segments.max(1)));
+            while last + 1 < ends.len()
+                && last + 1 - first < most
+                && ends[last + 1] - ends[last] <= size
+            {
+                last += 1;
+                if ends[last] - ends[last - 1] < size {
+                    break;
+                }
+            }
+            self.transmit(to, &bytes[start..ends[last]], (last > first).then_some(size));
+            start = ends[last];
+            first = last + 1;
+        }
+    }
+
+    fn transmit(&mut self, destination: SocketAddr, contents: &[u8], segment_size: Option<usize>) {
+        let transmit = Transmit { destination, ecn: None, contents, segment_size, src_ip: None };
+        let socket = &self.socket;
+        let state = &self.state;
+        let sent = socket.try_io(Interest::WRITABLE, || state.try_send(socket.into(), &transmit));
+        match sent {
+            Ok(()) => {}
+            Err(error) if segment_size.is_some() && error.kind() != ErrorKind::WouldBlock => {
+                // The path or the kernel refuses bursts: packet by packet from here on.
+                tracing::info!("bursts are refused ({error}): sending packet by packet");
+                self.segments = 1;
+                for packet in contents.chunks(segment_size.unwrap_or(contents.len())) {
+                    self.transmit(destination, packet, None);
+                }
+            }
+            // Lost like any packet: the ring sends it again. A peer that is not there answers with an error, too.
+            Err(_) => self.unsent += 1,
+        }
+    }
+
+    /// Waits until something can be received.
+    pub(crate) async fn readable(&self) {
+        let _ = self.socket.readable().await;
+    }
+
+    /// Takes what has arrived, one batch; `false`: nothing is there.
+    pub(crate) fn receive(&mut self, mut take: impl FnMut(SocketAddr, BytesMut)) -> bool {
+        let mut metas = [RecvMeta::default(); RECEIVE_BATCH];
+        let mut slices: Vec<IoSliceMut<'_>> =
+            self.buffers.chunks_mut(RECEIVE_BYTES).map(IoSliceMut::new).collect();
+        let (socket, state) = (&self.socket, &self.state);
+        let received = socket
+            .try_io(Interest::READABLE, || state.recv(socket.into(), &mut slices, &mut metas));
+        let Ok(count) = received else { return false };
+        for (meta, buffer) in metas.iter().zip(self.buffers.chunks(RECEIVE_BYTES)).take(count) {
+            for packet in buffer[..meta.len].chunks(meta.stride.max(1)) {
+                take(meta.addr, BytesMut::from(packet));
+            }
+        }
+        true
+    }
+}

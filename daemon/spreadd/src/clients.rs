@@ -1,0 +1,358 @@
+//! The thread that owns the client sockets and the front.
+
+use crate::connection::{Connection, Stream};
+use crate::settings::Settings;
+use crate::snapshot::{Session, Snapshots};
+use anyhow::{Context, Result, bail};
+use bytes::BytesMut;
+use spread_front::{ConnectionId, Front, FrontOutput, FrontSettings, Peer};
+use spread_wire::link::{LinkEvent, Request};
+use spread_wire::time::Instant;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{mpsc, watch};
+use tokio::task::LocalSet;
+
+/// Link events handled before what they caused is written.
+const EVENTS_PER_FLUSH: usize = 64;
+/// How often time is looked at when nothing else happens.
+const TICK: Duration = Duration::from_millis(100);
+/// Out of descriptors: wait so long before accepting again.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// What waits for clients at the end gets so long to be read.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// Bound listeners.
+pub(crate) struct Listeners {
+    tcp: Vec<std::net::TcpListener>,
+    unix: std::os::unix::net::UnixListener,
+    path: PathBuf,
+}
+
+/// Binds before any thread starts, so that a taken port is a clear error.
+pub(crate) fn bind(settings: &Settings) -> Result<Listeners> {
+    let slot = settings.slot();
+    let mut addresses: Vec<IpAddr> = slot
+        .interfaces
+        .iter()
+        .filter(|interface| interface.client)
+        .map(|interface| interface.address)
+        .collect();
+    if addresses.is_empty() {
+        // As in the original any address, but not the network's for a daemon that sits on loopback.
+        addresses.push(match slot.address() {
+            Some(address) if address.is_loopback() => address,
+            Some(IpAddr::V6(_)) => IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
+            _ => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        });
+    }
+    let tcp = addresses
+        .into_iter()
+        .map(|address| bind_tcp(SocketAddr::new(address, slot.port)))
+        .collect::<Result<_>>()?;
+    let path = settings.unix_socket();
+    if std::os::unix::net::UnixStream::connect(&path).is_ok() {
+        bail!(
+            "{} belongs to a daemon that runs: stop it, or set another UnixSocketDirectory",
+            path.display()
+        );
+    }
+    let _ = std::fs::remove_file(&path);
+    let unix = std::os::unix::net::UnixListener::bind(&path)
+        .with_context(|| format!("the Unix socket {} can't be made", path.display()))?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666))?;
+    unix.set_nonblocking(true)?;
+    Ok(Listeners { tcp, unix, path })
+}
+
+fn bind_tcp(address: SocketAddr) -> Result<std::net::TcpListener> {
+    use socket2::{Domain, Socket, Type};
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket
+        .bind(&address.into())
+        .with_context(|| format!("TCP {address} is taken: is a daemon already running?"))?;
+    socket.listen(1024)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+pub(crate) fn start(
+    listeners: Listeners,
+    settings: &Settings,
+    to_ring: mpsc::UnboundedSender<Request>,
+    from_ring: mpsc::UnboundedReceiver<Vec<LinkEvent>>,
+    stopping: watch::Receiver<bool>,
+    snapshots: Arc<Snapshots>,
+) -> Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let front = settings.front();
+    let thread = std::thread::Builder::new().name("clients".into());
+    Ok(thread.spawn(move || {
+        let local = LocalSet::new();
+        let path = listeners.path.clone();
+        local.block_on(&runtime, run(listeners, front, to_ring, from_ring, (stopping, snapshots)));
+        let _ = std::fs::remove_file(path);
+    })?)
+}
+
+/// The front and its connections, shared by the tasks of this thread.
+struct Hub {
+    front: RefCell<Front>,
+    connections: RefCell<BTreeMap<ConnectionId, Rc<Connection>>>,
+    /// Connections with something new to write.
+    dirty: RefCell<BTreeSet<ConnectionId>>,
+    to_ring: mpsc::UnboundedSender<Request>,
+    last: Cell<u64>,
+    started: std::time::Instant,
+}
+
+async fn run(
+    listeners: Listeners,
+    settings: FrontSettings,
+    to_ring: mpsc::UnboundedSender<Request>,
+    mut from_ring: mpsc::UnboundedReceiver<Vec<LinkEvent>>,
+    (mut stopping, snapshots): (watch::Receiver<bool>, Arc<Snapshots>),
+) {
+    let hub = Rc::new(Hub {
+        front: RefCell::new(Front::new(settings)),
+        connections: RefCell::default(),
+        dirty: RefCell::default(),
+        to_ring,
+        last: Cell::new(0),
+        started: std::time::Instant::now(),
+    });
+    let mut accepting = Vec::new();
+    for listener in listeners.tcp {
+        match TcpListener::from_std(listener) {
+            Ok(listener) => {
+                accepting.push(tokio::task::spawn_local(accept_tcp(Rc::clone(&hub), listener)))
+            }
+            Err(error) => tracing::error!("TCP connections can't be accepted: {error}"),
+        }
+    }
+    match UnixListener::from_std(listeners.unix) {
+        Ok(listener) => {
+            accepting.push(tokio::task::spawn_local(accept_unix(Rc::clone(&hub), listener)))
+        }
+        Err(error) => tracing::error!("Unix connections can't be accepted: {error}"),
+    }
+    let mut tick = tokio::time::interval(TICK);
+    let mut stopped = false;
+    loop {
+        tokio::select! {
+            events = from_ring.recv() => {
+                let Some(events) = events else { break };
+                hub.link_events(events);
+                // Fan-out yields to readers and writers between batches.
+                tokio::task::yield_now().await;
+            }
+            _ = tick.tick() => {
+                let now = hub.now();
+                hub.front.borrow_mut().handle_timeout(now);
+                hub.carry_out();
+                hub.write_snapshot(&snapshots);
+            }
+            _ = stopping.changed(), if !stopped => {
+                stopped = true;
+                accepting.iter().for_each(tokio::task::JoinHandle::abort);
+                hub.connections.borrow().values().for_each(|connection| connection.read_from(false));
+            }
+        }
+    }
+    // The ring has ended: what was delivered goes out, then the sockets close.
+    let deadline = std::time::Instant::now() + LINGER;
+    let waits = || hub.connections.borrow().values().any(|connection| connection.has_more());
+    while waits() && std::time::Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+impl Hub {
+    fn now(&self) -> Instant {
+        Instant(u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    fn link_events(&self, events: Vec<LinkEvent>) {
+        for (index, event) in events.into_iter().enumerate() {
+            let now = self.now();
+            self.front.borrow_mut().link_event(now, event);
+            if index % EVENTS_PER_FLUSH == EVENTS_PER_FLUSH - 1 {
+                self.carry_out();
+            }
+        }
+        self.carry_out();
+    }
+
+    /// Carries out what the front wants, and writes what the kernel takes at once.
+    fn carry_out(&self) {
+        loop {
+            let Some(output) = self.front.borrow_mut().poll_output() else { break };
+            match output {
+                FrontOutput::Request(request) => {
+                    // The ring thread is gone only when the daemon ends.
+                    let _ = self.to_ring.send(request);
+                }
+                FrontOutput::Write { connection, chunk } => {
+                    if let Some(known) = self.connections.borrow().get(&connection) {
+                        known.push(chunk);
+                        self.dirty.borrow_mut().insert(connection);
+                    }
+                }
+                FrontOutput::ReadFrom { connection, on } => {
+                    if let Some(known) = self.connections.borrow().get(&connection) {
+                        known.read_from(on);
+                    }
+                }
+                FrontOutput::Close { connection, flush } => {
+                    if let Some(known) = self.connections.borrow_mut().remove(&connection) {
+                        if flush {
+                            let _ = known.write();
+                        }
+                        self.dirty.borrow_mut().remove(&connection);
+                        known.close(flush);
+                    }
+                }
+            }
+        }
+        self.write_dirty();
+    }
+
+    fn write_dirty(&self) {
+        let dirty = core::mem::take(&mut *self.dirty.borrow_mut());
+        for id in dirty {
+            let known = self.connections.borrow().get(&id).cloned();
+            if let Some(connection) = known {
+                self.write(id, &connection);
+                if connection.has_more() {
+                    connection.more.notify_one();
+                }
+            }
+        }
+    }
+
+    /// Writes what the kernel takes. A broken socket is left to its reader.
+    fn write(&self, id: ConnectionId, connection: &Connection) {
+        if let Ok(written) = connection.write()
+            && written > 0
+        {
+            let now = self.now();
+            self.front.borrow_mut().written(now, id, written);
+        }
+    }
+
+    fn connected(self: &Rc<Self>, stream: Stream, peer: Peer) {
+        let id = ConnectionId(self.last.get() + 1);
+        self.last.set(id.0);
+        let connection = Connection::new(stream);
+        self.connections.borrow_mut().insert(id, Rc::clone(&connection));
+        let now = self.now();
+        self.front.borrow_mut().connected(now, id, peer);
+        self.carry_out();
+        tokio::task::spawn_local(write_on(Rc::clone(self), id, Rc::clone(&connection)));
+        tokio::task::spawn_local(read_from(Rc::clone(self), id, connection));
+    }
+
+    fn write_snapshot(&self, snapshots: &Snapshots) {
+        let front = self.front.borrow();
+        let (status, counters) = (front.status(), front.counters());
+        let sessions = status.sessions.iter().map(|session| Session {
+            name: session.name.to_string(),
+            peer: match session.peer {
+                Some(Peer::Unix) => "unix".into(),
+                Some(Peer::Tcp(address)) => address.to_string(),
+                None => "closing".into(),
+            },
+            queued_bytes: session.queued_bytes,
+        });
+        let counters = BTreeMap::from([
+            ("sessions_accepted".to_owned(), counters.accepted),
+            ("sessions_refused".to_owned(), counters.refused.values().sum()),
+            ("sessions_malformed".to_owned(), counters.malformed),
+            ("sessions_slow".to_owned(), counters.slow_readers),
+            ("requests_rejected".to_owned(), counters.rejected),
+            ("client_messages_received".to_owned(), counters.messages_received),
+            ("client_messages_delivered".to_owned(), counters.messages_delivered),
+        ]);
+        snapshots.set_front(sessions.collect(), status.half_open, counters);
+    }
+}
+
+async fn read_from(hub: Rc<Hub>, id: ConnectionId, connection: Rc<Connection>) {
+    let mut input = BytesMut::new();
+    loop {
+        let ended = match connection.read(&mut input).await {
+            Ok(read) => read == 0,
+            Err(_) => true,
+        };
+        let now = hub.now();
+        if !input.is_empty() {
+            hub.front.borrow_mut().received(now, id, &input);
+            input.clear();
+        }
+        if ended {
+            hub.front.borrow_mut().closed(now, id);
+        }
+        hub.carry_out();
+        if ended {
+            return;
+        }
+    }
+}
+
+async fn write_on(hub: Rc<Hub>, id: ConnectionId, connection: Rc<Connection>) {
+    loop {
+        while !connection.has_more() {
+            if connection.is_closing() {
+                return;
+            }
+            connection.more.notified().await;
+        }
+        if connection.writable().await.is_err() {
+            return;
+        }
+        let before = connection.has_more();
+        match connection.write() {
+            Ok(written) if written > 0 => {
+                let now = hub.now();
+                hub.front.borrow_mut().written(now, id, written);
+            }
+            Ok(_) if before => {}
+            _ => return,
+        }
+    }
+}
+
+async fn accept_tcp(hub: Rc<Hub>, listener: TcpListener) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                hub.connected(Stream::Tcp(stream), Peer::Tcp(peer.ip().to_canonical()))
+            }
+            Err(error) => pause_accepting(&error).await,
+        }
+    }
+}
+
+async fn accept_unix(hub: Rc<Hub>, listener: UnixListener) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => hub.connected(Stream::Unix(stream), Peer::Unix),
+            Err(error) => pause_accepting(&error).await,
+        }
+    }
+}
+
+/// Sessions that are there go on; new ones wait in the backlog of the socket.
+async fn pause_accepting(error: &std::io::Error) {
+    tracing::warn!("no connection can be accepted for a moment: {error}");
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+}

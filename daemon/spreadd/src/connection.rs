@@ -1,0 +1,146 @@
+//! A client's socket, TCP or Unix, and what waits to be written to it.
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, IoSlice};
+use std::rc::Rc;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::Notify;
+
+/// Bytes read in one call.
+const READ_BYTES: usize = 64 << 10;
+/// Chunks written in one call.
+const CHUNKS: usize = 64;
+
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// Shared between the tasks of one connection and the front.
+pub(crate) struct Connection {
+    stream: Stream,
+    queue: RefCell<VecDeque<Bytes>>,
+    /// Wakes the writer.
+    pub(crate) more: Notify,
+    /// Whether to read, and what wakes the reader.
+    reading: Cell<bool>,
+    resume: Notify,
+    closing: Cell<bool>,
+    pub(crate) closed: Notify,
+}
+
+impl Connection {
+    pub(crate) fn new(stream: Stream) -> Rc<Self> {
+        if let Stream::Tcp(stream) = &stream {
+            let _ = stream.set_nodelay(true);
+            let _ = socket2::SockRef::from(stream).set_keepalive(true);
+        }
+        Rc::new(Self {
+            stream,
+            queue: RefCell::default(),
+            more: Notify::new(),
+            reading: Cell::new(true),
+            resume: Notify::new(),
+            closing: Cell::new(false),
+            closed: Notify::new(),
+        })
+    }
+
+    pub(crate) fn push(&self, chunk: Bytes) {
+        self.queue.borrow_mut().push_back(chunk);
+    }
+
+    pub(crate) fn read_from(&self, on: bool) {
+        self.reading.set(on);
+        self.resume.notify_one();
+    }
+
+    /// Closes after what waits was written, or at once.
+    pub(crate) fn close(&self, flush: bool) {
+        if !flush {
+            self.queue.borrow_mut().clear();
+        }
+        self.closing.set(true);
+        self.more.notify_one();
+        self.resume.notify_one();
+        self.closed.notify_waiters();
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.get()
+    }
+
+    pub(crate) fn has_more(&self) -> bool {
+        !self.queue.borrow().is_empty()
+    }
+
+    /// Reads what has arrived; `Ok(0)` is the end.
+    pub(crate) async fn read(&self, into: &mut BytesMut) -> io::Result<usize> {
+        loop {
+            while !self.reading.get() && !self.closing.get() {
+                self.resume.notified().await;
+            }
+            if self.closing.get() {
+                return Ok(0);
+            }
+            tokio::select! {
+                ready = async {
+                    match &self.stream {
+                        Stream::Tcp(stream) => stream.readable().await,
+                        Stream::Unix(stream) => stream.readable().await,
+                    }
+                } => ready?,
+                () = self.resume.notified() => continue,
+            }
+            into.reserve(READ_BYTES);
+            let read = match &self.stream {
+                Stream::Tcp(stream) => stream.try_read_buf(into),
+                Stream::Unix(stream) => stream.try_read_buf(into),
+            };
+            match read {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Writes what the kernel takes now; returns how many bytes that was.
+    pub(crate) fn write(&self) -> io::Result<usize> {
+        let mut queue = self.queue.borrow_mut();
+        let mut total = 0;
+        while !queue.is_empty() {
+            let slices: Vec<IoSlice<'_>> =
+                queue.iter().take(CHUNKS).map(|chunk| IoSlice::new(chunk)).collect();
+            let written = match &self.stream {
+                Stream::Tcp(stream) => stream.try_write_vectored(&slices),
+                Stream::Unix(stream) => stream.try_write_vectored(&slices),
+            };
+            let mut written = match written {
+                Ok(written) => written,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            };
+            total += written;
+            while written > 0 {
+                let Some(first) = queue.front_mut() else { break };
+                if written < first.len() {
+                    first.advance(written);
+                    break;
+                }
+                written -= first.len();
+                queue.pop_front();
+            }
+        }
+        Ok(total)
+    }
+
+    /// Waits until the kernel may take more.
+    pub(crate) async fn writable(&self) -> io::Result<()> {
+        match &self.stream {
+            Stream::Tcp(stream) => stream.writable().await,
+            Stream::Unix(stream) => stream.writable().await,
+        }
+    }
+}

@@ -1,0 +1,441 @@
+//! The thread that owns the ring's socket and the daemon without sockets.
+
+use crate::burst::RingSocket;
+use crate::settings::Settings;
+use crate::snapshot::{Change, Member, Snapshots};
+use anyhow::{Result, bail};
+use spread_engine::{Daemon, DaemonOutput, LinkId};
+use spread_ring::{
+    Configuration, ConfigurationKind, Destination, Output, Received, Refusal, Trace,
+};
+use spread_seal::{OpenError, Seal};
+use spread_wire::ids::{RingNumber, Slot};
+use spread_wire::link::{LinkEvent, Request};
+use spread_wire::time::Instant;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+const LINK: LinkId = LinkId(1);
+/// Requests taken from the front in one turn.
+const REQUESTS_PER_TURN: usize = 256;
+/// Receive batches taken in one turn.
+const BATCHES_PER_TURN: usize = 8;
+/// How often names are looked up again, and snapshots written.
+const RESOLVE_INTERVAL: Duration = Duration::from_secs(1);
+const SNAPSHOT_INTERVAL: Duration = Duration::from_millis(100);
+/// An orderly leave takes no longer than this.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
+/// One log line per refused peer in this time.
+const REFUSAL_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Requests of the built-in front.
+pub(crate) type FromFront = mpsc::UnboundedReceiver<Request>;
+/// Events for it, a batch for each turn.
+pub(crate) type ToFront = mpsc::UnboundedSender<Vec<LinkEvent>>;
+
+pub(crate) fn start(
+    settings: &Settings,
+    requests: FromFront,
+    events: ToFront,
+    stopping: watch::Receiver<bool>,
+    snapshots: Arc<Snapshots>,
+) -> Result<JoinHandle<Result<()>>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let interface = settings.slot().interfaces.iter().find(|interface| interface.daemon);
+    let address = interface.map(|interface| interface.address).or(settings.slot().address());
+    let socket = runtime.block_on(async { RingSocket::bind(address, settings.slot().port) })?;
+    let me = (Slot(settings.index as u16), settings.boot);
+    let seal = Seal::new(
+        &settings.conf.cluster_uid,
+        RingNumber(settings.conf.ring_number),
+        me,
+        settings.keys.clone(),
+    );
+    let clock = Clock(std::time::Instant::now());
+    let mut daemon = Daemon::new(clock.now(), settings.ring(), settings.engine());
+    daemon.attach_builtin(clock.now(), LINK, settings.uid);
+    let names = settings.conf.slots.iter().map(|slot| slot.name.clone()).collect();
+    snapshots.update(|status| {
+        status.name.clone_from(&settings.name);
+        status.version = env!("CARGO_PKG_VERSION").to_owned();
+        status.ring_number = settings.conf.ring_number;
+        status.slots = settings.conf.slots.len();
+        status.configuration_hash = format!("{:016x}", settings.conf.hash());
+    });
+    let hosts = settings.conf.slots.iter().map(|slot| (slot.host.clone(), slot.port)).collect();
+    let driver = Driver {
+        daemon,
+        socket,
+        seal,
+        clock,
+        names,
+        hosts,
+        events,
+        snapshots,
+        paths: BTreeMap::new(),
+        peers: Vec::new(),
+        batch: Vec::new(),
+        burst: Burst::default(),
+        refused: BTreeMap::new(),
+        opened: BTreeMap::new(),
+        changing: None,
+        end: None,
+    };
+    let thread = std::thread::Builder::new().name("ring".into());
+    Ok(thread.spawn(move || runtime.block_on(driver.run(requests, stopping)))?)
+}
+
+/// The monotonic clock, from the start of the process.
+struct Clock(std::time::Instant);
+
+impl Clock {
+    fn now(&self) -> Instant {
+        Instant(u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+/// Sealed packets of one run to one destination.
+#[derive(Default)]
+struct Burst {
+    to: Option<Destination>,
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+struct Driver {
+    daemon: Daemon,
+    socket: RingSocket,
+    seal: Seal,
+    clock: Clock,
+    names: Vec<String>,
+    hosts: Vec<(String, u16)>,
+    events: ToFront,
+    snapshots: Arc<Snapshots>,
+    /// Proved address of each slot.
+    paths: BTreeMap<Slot, SocketAddr>,
+    /// Whom `Destination::Everyone` means.
+    peers: Vec<Slot>,
+    batch: Vec<LinkEvent>,
+    burst: Burst,
+    refused: BTreeMap<(SocketAddr, &'static str), Instant>,
+    /// Packets that were not opened, by reason.
+    opened: BTreeMap<OpenError, u64>,
+    /// Since when the membership changes, and why.
+    changing: Option<(Instant, String)>,
+    end: Option<Result<()>>,
+}
+
+impl Driver {
+    async fn run(
+        mut self,
+        mut requests: FromFront,
+        mut stopping: watch::Receiver<bool>,
+    ) -> Result<()> {
+        let (resolved, mut resolutions) = mpsc::channel(self.hosts.len().max(1));
+        for (index, (host, port)) in self.hosts.iter().cloned().enumerate() {
+            tokio::spawn(resolve(Slot(index as u16), host, port, resolved.clone()));
+        }
+        let mut snapshot = tokio::time::interval(SNAPSHOT_INTERVAL);
+        let (mut leaving, mut leave_by) = (false, None);
+        loop {
+            self.carry_out();
+            if let Some(end) = self.end.take() {
+                self.write_snapshot();
+                return end;
+            }
+            self.snapshots.turn();
+            let now = self.clock.now();
+            let wait = self
+                .daemon
+                .poll_timeout()
+                .map_or(Duration::from_secs(1), |deadline| deadline.since(now));
+            tokio::select! {
+                biased;
+                () = self.socket.readable() => self.receive(),
+                Some(request) = requests.recv(), if !leaving || !requests.is_empty() => {
+                    self.request(&request);
+                    for _ in 1..REQUESTS_PER_TURN {
+                        let Ok(request) = requests.try_recv() else { break };
+                        self.request(&request);
+                    }
+                }
+                Some((slot, addresses)) = resolutions.recv() => {
+                    self.daemon.resolved(now, slot, &addresses);
+                }
+                _ = stopping.changed(), if !leaving => {
+                    leaving = true;
+                    leave_by = Some(now + LEAVE_TIMEOUT);
+                    // The front stops reading at the same signal; what it has read is in the channel in a moment.
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                    while let Ok(request) = requests.try_recv() {
+                        self.request(&request);
+                    }
+                    self.daemon.leave(self.clock.now());
+                }
+                _ = snapshot.tick() => self.write_snapshot(),
+                () = tokio::time::sleep(wait) => {}
+            }
+            let now = self.clock.now();
+            if self.daemon.poll_timeout().is_some_and(|deadline| deadline <= now) {
+                self.daemon.handle_timeout(now);
+            }
+            if leave_by.is_some_and(|deadline| now >= deadline) {
+                tracing::warn!("the ring could not be left in order in {LEAVE_TIMEOUT:?}");
+                return Ok(());
+            }
+        }
+    }
+
+    fn request(&mut self, request: &Request) {
+        self.daemon.request(self.clock.now(), LINK, request);
+    }
+
+    fn receive(&mut self) {
+        for _ in 0..BATCHES_PER_TURN {
+            let mut arrived = Vec::new();
+            if !self.socket.receive(|from, packet| arrived.push((from, packet))) {
+                return;
+            }
+            for (from, envelope) in arrived {
+                match self.seal.open(envelope) {
+                    Ok(opened) => {
+                        let received = Received {
+                            from,
+                            slot: opened.slot,
+                            boot: opened.boot,
+                            packet: opened.packet,
+                        };
+                        self.daemon.handle_received(self.clock.now(), received);
+                    }
+                    Err(error) => self.not_opened(from, error),
+                }
+            }
+            self.carry_out();
+        }
+    }
+
+    fn not_opened(&mut self, from: SocketAddr, error: OpenError) {
+        *self.opened.entry(error).or_default() += 1;
+        if error != OpenError::Replayed {
+            let why = match error {
+                OpenError::WrongKey | OpenError::UnknownKey => {
+                    "it has another key: compare the ring key files"
+                }
+                OpenError::ForeignRing => "it belongs to another ring number",
+                OpenError::UnknownVersion => "its packets have a version that is not known here",
+                OpenError::Malformed | OpenError::Replayed => "its packets are not those of a ring",
+            };
+            self.log_refusal(from, why);
+        }
+    }
+
+    /// One line per peer and minute.
+    fn log_refusal(&mut self, from: SocketAddr, why: &'static str) {
+        const PEERS: usize = 1024;
+        let now = self.clock.now();
+        if self.refused.len() >= PEERS {
+            self.refused.retain(|_, at| now.since(*at) < REFUSAL_INTERVAL);
+        }
+        let last = self.refused.get(&(from, why));
+        if last.is_none_or(|at| now.since(*at) >= REFUSAL_INTERVAL) && self.refused.len() < PEERS {
+            self.refused.insert((from, why), now);
+            tracing::warn!("packets from {from} are refused: {why}");
+        }
+    }
+
+    /// Carries out everything in order.
+    fn carry_out(&mut self) {
+        while let Some(output) = self.daemon.poll_output() {
+            match output {
+                DaemonOutput::Link { event, .. } => self.batch.push(event),
+                DaemonOutput::Installed(configuration) => self.installed(&configuration),
+                DaemonOutput::Ring(output) => self.ring_output(output),
+            }
+        }
+        self.flush();
+        if !self.batch.is_empty()
+            && self.events.send(core::mem::take(&mut self.batch)).is_err()
+            && self.end.is_none()
+        {
+            self.end = Some(Ok(()));
+        }
+    }
+
+    fn ring_output(&mut self, output: Output) {
+        match output {
+            Output::Send { to, packet } => {
+                if self.burst.to != Some(to) {
+                    self.flush();
+                    self.burst.to = Some(to);
+                }
+                self.seal.seal(&packet, &mut self.burst.bytes);
+                self.burst.ends.push(self.burst.bytes.len());
+            }
+            Output::Peers(peers) => {
+                self.flush();
+                self.peers = peers;
+            }
+            Output::Path { slot, address } => {
+                self.flush();
+                self.paths.insert(slot, address);
+            }
+            Output::Left => self.end = Some(Ok(())),
+            Output::Superseded { by } => {
+                let name = self.names.get(usize::from(by.slot.0)).cloned().unwrap_or_default();
+                tracing::error!("another daemon has slot {name} and stays: this one ends");
+                self.end = Some(Err(anyhow::anyhow!("another daemon has slot {name}")));
+            }
+            Output::Trace(trace) => self.trace(trace),
+            Output::Deliver(_) | Output::Install(_) => {}
+        }
+    }
+
+    /// Sends the run gathered so far: sealed once, to each peer in its own burst.
+    fn flush(&mut self) {
+        let Burst { to, bytes, ends } = &mut self.burst;
+        let Some(to) = to.take() else { return };
+        match to {
+            Destination::Address(address) => self.socket.send(address, bytes, ends),
+            Destination::Slot(slot) => {
+                if let Some(address) = self.paths.get(&slot) {
+                    self.socket.send(*address, bytes, ends);
+                }
+            }
+            Destination::Everyone => {
+                for peer in &self.peers {
+                    if let Some(address) = self.paths.get(peer) {
+                        self.socket.send(*address, bytes, ends);
+                    }
+                }
+            }
+        }
+        bytes.clear();
+        ends.clear();
+    }
+
+    fn trace(&mut self, trace: Trace) {
+        match trace {
+            Trace::Phase { phase, reason } => {
+                tracing::debug!("{phase:?}: {reason:?}");
+                if phase == spread_ring::Phase::Gather && self.changing.is_none() {
+                    self.changing = Some((self.clock.now(), format!("{reason:?}")));
+                }
+            }
+            Trace::Refused { from, why, .. } => {
+                let why = match why {
+                    Refusal::ConfigurationMismatch => {
+                        "its configuration file lists other daemons: compare the files"
+                    }
+                    Refusal::ForeignRing => "it belongs to another ring number",
+                    Refusal::SlotClaimed => "its slot is taken by a daemon that answers",
+                    Refusal::Malformed => "its packets can't be read",
+                    Refusal::UnknownVersion => "its packets have a version that is not known here",
+                };
+                self.log_refusal(from, why);
+            }
+        }
+    }
+
+    fn installed(&mut self, configuration: &Configuration) {
+        if configuration.kind == ConfigurationKind::Transitional {
+            return;
+        }
+        let members: Vec<String> = configuration
+            .members
+            .iter()
+            .filter_map(|member| self.names.get(usize::from(member.slot.0)).cloned())
+            .collect();
+        let now = self.clock.now();
+        let (since, reason) = self.changing.take().unwrap_or((now, String::from("Start")));
+        let took = now.since(since);
+        tracing::info!(
+            "in a ring of {}: {} ({reason}, {:.1} ms)",
+            members.len(),
+            members.join(" "),
+            took.as_secs_f64() * 1e3
+        );
+        let at =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        self.snapshots.changed(Change {
+            at_milliseconds: u64::try_from(at.as_millis()).unwrap_or(0),
+            reason,
+            took_microseconds: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            members,
+        });
+        self.write_snapshot();
+        self.snapshots.ready.store(true, Ordering::Relaxed);
+    }
+
+    fn write_snapshot(&self) {
+        let (ring, counters, engine) =
+            (self.daemon.ring_status(), self.daemon.ring_counters().clone(), self.daemon.status());
+        let uptime = self.clock.0.elapsed().as_secs();
+        self.snapshots.update(|status| {
+            status.phase = format!("{:?}", ring.phase);
+            status.configuration =
+                ring.configuration.map(|id| format!("{}.{}.{:?}", id.ring.0, id.epoch, id.boot));
+            status.members = ring
+                .members
+                .iter()
+                .map(|member| Member {
+                    name: self.names.get(usize::from(member.slot.0)).cloned().unwrap_or_default(),
+                    boot: format!("{:?}", member.boot),
+                    claim: member.claim.0,
+                })
+                .collect();
+            (status.sequence, status.aru, status.stable) = (ring.seq, ring.aru, ring.stable);
+            (status.groups, status.sessions_in_component) = (engine.groups, engine.sessions);
+            status.key_id = self.seal.active();
+            status.uptime_seconds = uptime;
+            let count = |name: &str, value: u64| (name.to_owned(), value);
+            status.counters = BTreeMap::from([
+                count("packets_sent", counters.packets_sent),
+                count("packets_received", counters.packets_received),
+                count("packets_ordered", counters.packets_ordered),
+                count("packets_unsent", self.socket.unsent),
+                count("payloads_delivered", counters.payloads_delivered),
+                count("retransmissions", counters.retransmissions),
+                count("duplicates", counters.duplicates),
+                count("token_visits", counters.token_visits),
+                count("token_resends", counters.token_resends),
+                count("configurations", counters.configurations),
+                count("backlog_bytes", counters.backlog_bytes),
+            ]);
+            status.counters.extend(
+                counters.gatherings.iter().map(|(reason, value)| {
+                    (format!("gatherings_{reason:?}").to_lowercase(), *value)
+                }),
+            );
+            let refused = counters.refused.iter().map(|(why, value)| (format!("{why:?}"), *value));
+            let sealed = self.opened.iter().map(|(why, value)| (format!("{why:?}"), *value));
+            status.refused = refused.chain(sealed).collect();
+        });
+    }
+}
+
+/// Looks a slot's name up again and again: a vacant slot's may not resolve yet, and addresses change.
+async fn resolve(
+    slot: Slot,
+    host: String,
+    port: u16,
+    found: mpsc::Sender<(Slot, Vec<SocketAddr>)>,
+) -> Result<()> {
+    loop {
+        let addresses: Vec<SocketAddr> = match host.parse() {
+            Ok(address) => vec![SocketAddr::new(address, port)],
+            Err(_) => match tokio::net::lookup_host((host.as_str(), port)).await {
+                Ok(addresses) => addresses.collect(),
+                Err(_) => Vec::new(),
+            },
+        };
+        if !addresses.is_empty() && found.send((slot, addresses)).await.is_err() {
+            bail!("the ring ended");
+        }
+        tokio::time::sleep(RESOLVE_INTERVAL).await;
+    }
+}

@@ -1,0 +1,109 @@
+//! What the threads tell the admin endpoint.
+
+use serde::Serialize;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Membership changes that are remembered.
+const CHANGES: usize = 32;
+
+/// The state at one moment, as `/status` shows it.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Status {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) ring_number: u32,
+    pub(crate) phase: String,
+    pub(crate) configuration: Option<String>,
+    pub(crate) configuration_hash: String,
+    pub(crate) key_id: u32,
+    pub(crate) members: Vec<Member>,
+    pub(crate) slots: usize,
+    pub(crate) sequence: u64,
+    pub(crate) aru: u64,
+    pub(crate) stable: u64,
+    pub(crate) groups: usize,
+    pub(crate) sessions_in_component: usize,
+    pub(crate) counters: BTreeMap<String, u64>,
+    pub(crate) refused: BTreeMap<String, u64>,
+    pub(crate) sessions: Vec<Session>,
+    pub(crate) half_open: usize,
+    pub(crate) changes: VecDeque<Change>,
+    pub(crate) uptime_seconds: u64,
+}
+
+/// A daemon of the configuration.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Member {
+    pub(crate) name: String,
+    pub(crate) boot: String,
+    pub(crate) claim: u64,
+}
+
+/// A local session.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Session {
+    pub(crate) name: String,
+    pub(crate) peer: String,
+    pub(crate) queued_bytes: usize,
+}
+
+/// A membership change.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Change {
+    /// Milliseconds since 1970.
+    pub(crate) at_milliseconds: u64,
+    pub(crate) reason: String,
+    /// From the end of the old configuration's order to the new configuration.
+    pub(crate) took_microseconds: u64,
+    pub(crate) members: Vec<String>,
+}
+
+/// Shared between the threads; each part is written by its own thread only.
+#[derive(Debug, Default)]
+pub(crate) struct Snapshots {
+    ring: Mutex<Status>,
+    front: Mutex<(Vec<Session>, usize, BTreeMap<String, u64>)>,
+    /// Turns of the ring's event loop: it has to rise while the daemon is healthy.
+    pub(crate) turns: AtomicU64,
+    pub(crate) ready: std::sync::atomic::AtomicBool,
+}
+
+impl Snapshots {
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Status)) {
+        change(&mut self.ring.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub(crate) fn changed(&self, change: Change) {
+        self.update(|status| {
+            status.changes.push_back(change);
+            if status.changes.len() > CHANGES {
+                status.changes.pop_front();
+            }
+        });
+    }
+
+    pub(crate) fn set_front(
+        &self,
+        sessions: Vec<Session>,
+        half_open: usize,
+        counters: BTreeMap<String, u64>,
+    ) {
+        *self.front.lock().unwrap_or_else(PoisonError::into_inner) =
+            (sessions, half_open, counters);
+    }
+
+    pub(crate) fn turn(&self) {
+        self.turns.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Both parts together.
+    pub(crate) fn status(&self) -> Status {
+        let mut status = self.ring.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let front = self.front.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        (status.sessions, status.half_open) = (front.0, front.1);
+        status.counters.extend(front.2);
+        status
+    }
+}

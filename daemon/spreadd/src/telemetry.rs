@@ -1,0 +1,73 @@
+//! Logs and signals.
+
+use anyhow::{Context, Result};
+use spread_conf::{Conf, LogFormat};
+use std::fs::File;
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
+
+/// Changes what is logged while the daemon runs.
+pub(crate) type LogLevel = reload::Handle<EnvFilter, Registry>;
+
+/// Starts logging as the configuration says.
+pub(crate) fn start(conf: &Conf, detailed: bool) -> Result<LogLevel> {
+    let level = match conf.event_priority.as_str() {
+        _ if detailed => "debug",
+        "pDEBUG" => "debug",
+        "WARNING" => "warn",
+        "ERROR" | "CRITICAL" | "FATAL" => "error",
+        _ => "info",
+    };
+    let filter = EnvFilter::try_from_env("SPREADD_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let (filter, handle) = reload::Layer::new(filter);
+    let registry = tracing_subscriber::registry().with(filter);
+    let file = match &conf.event_log_file {
+        Some(name) => Some(Arc::new(
+            File::options()
+                .create(true)
+                .append(true)
+                .open(name)
+                .with_context(|| format!("the log file {name}"))?,
+        )),
+        None => None,
+    };
+    match (conf.log_format, file) {
+        (LogFormat::Text, None) => registry.with(fmt::layer().with_target(false)).init(),
+        (LogFormat::Text, Some(file)) => {
+            registry.with(fmt::layer().with_ansi(false).with_writer(file)).init()
+        }
+        (LogFormat::Json, None) => registry.with(fmt::layer().json()).init(),
+        (LogFormat::Json, Some(file)) => {
+            registry.with(fmt::layer().json().with_writer(file)).init()
+        }
+    }
+    Ok(handle)
+}
+
+/// SIGTERM and SIGINT set `stop`; a second one ends the process at once.
+pub(crate) fn on_signal(stop: watch::Sender<bool>) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let thread = std::thread::Builder::new().name("signals".into());
+    thread.spawn(move || {
+        runtime.block_on(async move {
+            let (Ok(mut term), Ok(mut int)) =
+                (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+            else {
+                return tracing::error!("signals can't be handled here");
+            };
+            let mut next = async || {
+                tokio::select! { _ = term.recv() => {} _ = int.recv() => {} }
+            };
+            next().await;
+            tracing::info!("leaving the ring in order");
+            let _ = stop.send(true);
+            next().await;
+            std::process::exit(1);
+        });
+    })?;
+    Ok(())
+}
