@@ -15,7 +15,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(
     about = "Tasks of this project",
-    after_help = "Examples:\n  cargo all-tests                      every test\n  cargo xtask purity                   only the wall around the pure crates\n  cargo xtask bench membership         gaps when daemons start, stop and crash\n  cargo xtask bench throughput -n 3    messages per second and CPU per message"
+    after_help = "Examples:\n  cargo all-tests                      every test\n  cargo xtask purity                   only the wall around the pure crates\n  cargo xtask bench unit               the price of a packet on this machine"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -24,7 +24,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Run every test: format, lints, purity, unit, transcripts, seeds, planted bugs, third-party client.
+    /// Run every test: format, lints, purity, unit, property, transcript and process tests.
     AllTests(tests::Arguments),
     /// Check that the pure crates reach neither IO nor clock, and that the check finds planted violations.
     Purity,

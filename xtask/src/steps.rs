@@ -18,11 +18,6 @@ pub fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
-/// Whether a program can be started at all.
-pub fn exists(program: &str) -> bool {
-    Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
-}
-
 /// Runs a command with its output shown; an exit status other than 0 is an error that names it.
 pub fn check(command: &mut Command) -> Result<()> {
     let shown = format!("{command:?}");
@@ -33,11 +28,10 @@ pub fn check(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Collects what was run, how long it took, and what was left out and why.
+/// Collects what was run and how long it took.
 #[derive(Default)]
 pub struct Steps {
     done: Vec<(String, f64)>,
-    left_out: Vec<(String, String)>,
 }
 
 impl Steps {
@@ -50,20 +44,11 @@ impl Steps {
         Ok(())
     }
 
-    /// Notes a step that this machine can't run.
-    pub fn leave_out(&mut self, name: &str, why: &str) {
-        eprintln!("\n==> left out: {name}: {why}");
-        self.left_out.push((name.to_owned(), why.to_owned()));
-    }
-
     /// Prints the closing table.
     pub fn finish(&self) {
         eprintln!();
         for (name, seconds) in &self.done {
             eprintln!("  ok       {seconds:7.1} s  {name}");
-        }
-        for (name, why) in &self.left_out {
-            eprintln!("  left out            {name}: {why}");
         }
     }
 }

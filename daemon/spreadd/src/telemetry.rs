@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use spread_conf::{Conf, LogFormat};
 use std::fs::File;
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -36,7 +37,9 @@ pub(crate) fn start(conf: &Conf, detailed: bool) -> Result<LogLevel> {
         None => None,
     };
     match (conf.log_format, file) {
-        (LogFormat::Text, None) => registry.with(fmt::layer().with_target(false)).init(),
+        (LogFormat::Text, None) => registry
+            .with(fmt::layer().with_target(false).with_ansi(std::io::stdout().is_terminal()))
+            .init(),
         (LogFormat::Text, Some(file)) => {
             registry.with(fmt::layer().with_ansi(false).with_writer(file)).init()
         }

@@ -1,0 +1,41 @@
+//! Measurements with daemons in network namespaces of their own: a namespace per daemon, veth pairs on one
+//! bridge, clients over Unix sockets outside. Needs root and `ip`; everything it makes goes away with it.
+//!
+//! Machines of one size differ in the price of a system call, so each report begins with the **unit u**:
+//! the CPU, sender's and receivers' together, per received packet of plain `sendto` and `recv`.
+
+mod cpu;
+mod netns;
+mod unit;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+/// What to measure.
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// The unit u only.
+    Unit(unit::Arguments),
+    /// One end of the unit's measurement (started by `unit`).
+    #[command(hide = true)]
+    UnitEnd(unit::End),
+}
+
+/// Measures.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    match &arguments.what {
+        What::UnitEnd(end) => unit::run_end(end),
+        What::Unit(unit) => {
+            netns::require()?;
+            println!("{}", cpu::machine());
+            println!("u = {:.2} us", unit::measure(unit)?);
+            Ok(())
+        }
+    }
+}
