@@ -17,10 +17,12 @@ pub(crate) fn receivers(state: &mut State, me: Slot, groups: &[GroupName]) -> Ar
     all.into_iter().collect()
 }
 
-/// A private name and a group never meet: private names start with `#`, group names do not.
+/// What starts with `#` is a private name, even where somebody joined a group of such a name: clients
+/// may do that, and never get a message by it.
 fn destination(state: &mut State, me: Slot, name: &GroupName) -> Arc<[SessionId]> {
-    if let Some(group) = state.groups.get_mut(name) {
-        return group.local_sessions(me);
+    if !name.0.starts_with(b"#") {
+        let group = state.groups.get_mut(name);
+        return group.map_or_else(|| Arc::from([]), |group| group.local_sessions(me));
     }
     match state.names.get(&PrivateName(name.0.clone())) {
         Some((slot, session)) if *slot == me => Arc::from([*session]),
