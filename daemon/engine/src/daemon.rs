@@ -69,9 +69,16 @@ impl Daemon {
         self.pump(now);
     }
 
-    /// Takes a request of the endpoint behind the link.
-    pub fn request(&mut self, now: Instant, link: LinkId, request: &Request) {
-        self.engine.request(link, request);
+    /// Takes requests of the endpoint behind the link, in order. What comes in one call travels together.
+    pub fn requests<'a>(
+        &mut self,
+        now: Instant,
+        link: LinkId,
+        requests: impl IntoIterator<Item = &'a Request>,
+    ) {
+        for request in requests {
+            self.engine.request(link, request);
+        }
         self.pump(now);
     }
 
@@ -141,7 +148,10 @@ impl Daemon {
                 self.take_from_ring(output);
             }
             self.take_from_engine();
-            let submitted = self.submit(now);
+            let submitted = self.submit();
+            if submitted {
+                self.ring.flush(now);
+            }
             if self.leaving && self.engine.peek_submission().is_none() {
                 self.ring.leave(now);
                 self.leaving = false;
@@ -173,10 +183,10 @@ impl Daemon {
     }
 
     /// Gives the ring what it has room for; returns whether it took anything.
-    fn submit(&mut self, now: Instant) -> bool {
+    fn submit(&mut self) -> bool {
         let mut any = false;
         while let Some((guarantee, payload)) = self.engine.peek_submission() {
-            match self.ring.submit(now, guarantee, payload) {
+            match self.ring.submit(guarantee, payload) {
                 Ok(()) => {
                     self.engine.submission_taken();
                     any = true;

@@ -164,7 +164,13 @@ impl Front {
 
     /// The connection ended, or broke.
     pub fn closed(&mut self, _now: Instant, id: ConnectionId) {
-        self.end(id, true);
+        let state = self.connections.get(&id).map(|connection| &connection.state);
+        if matches!(state, Some(State::Choice { .. })) {
+            // A choice that is too short is refused, though the client may be gone.
+            self.refuse(id, Refusal::Auth);
+        } else {
+            self.end(id, true);
+        }
     }
 
     /// So many bytes left for the kernel.

@@ -13,6 +13,8 @@ const SHUN: Duration = Duration::from_millis(600);
 
 /// After so many consensus timeouts without any change the attempt is given up.
 const STALE_TIMEOUTS: u32 = 4;
+/// After a loss so long is waited for daemons that now can be reached.
+const LOSS_SETTLE: Duration = Duration::from_millis(4);
 /// A candidate that is behind is told so at most this often.
 const TELL: Duration = Duration::from_millis(2);
 
@@ -257,7 +259,14 @@ impl Ring {
         }
         // Rings that meet wait a moment for further ones, so that all become one in a single step.
         let waits = gather.rings(mine) > 1 || names.len() == 1 && gather.met;
-        let settle = if waits { timers.join_interval } else { Duration::ZERO };
+        let settle = if waits {
+            timers.join_interval
+        } else if gather.met {
+            Duration::ZERO
+        } else {
+            // Who was lost may have gone over to another ring that we meet in the same moment.
+            LOSS_SETTLE
+        };
         let alone = names.len() == 1 && mine.is_none() && slots > 1;
         let earliest =
             if alone { gather.started + timers.singleton_delay } else { gather.changed + settle };

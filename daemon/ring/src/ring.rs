@@ -114,12 +114,7 @@ impl Ring {
     }
 
     /// Asks for `payload` to be put into the order.
-    pub fn submit(
-        &mut self,
-        now: Instant,
-        guarantee: Guarantee,
-        payload: Bytes,
-    ) -> Result<(), SubmitError> {
+    pub fn submit(&mut self, guarantee: Guarantee, payload: Bytes) -> Result<(), SubmitError> {
         if self.leaving.is_some() || matches!(self.phase, State::Stopped) {
             return Err(SubmitError::Leaving);
         }
@@ -131,8 +126,14 @@ impl Ring {
         }
         self.backlog.push(guarantee, payload);
         self.counters.backlog_bytes = self.backlog.bytes() as u64;
-        self.wake_token(now);
         Ok(())
+    }
+
+    /// Says that no more is submitted for now: a token that rests is woken. What was submitted together travels together.
+    pub fn flush(&mut self, now: Instant) {
+        if !self.backlog.is_empty() {
+            self.wake_token(now);
+        }
     }
 
     /// Bytes that [`Ring::submit`] still takes.

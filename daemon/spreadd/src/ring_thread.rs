@@ -158,11 +158,7 @@ impl Driver {
                 biased;
                 () = self.socket.readable() => self.receive(),
                 Some(request) = requests.recv(), if !leaving || !requests.is_empty() => {
-                    self.request(&request);
-                    for _ in 1..REQUESTS_PER_TURN {
-                        let Ok(request) = requests.try_recv() else { break };
-                        self.request(&request);
-                    }
+                    self.requests(request, &mut requests);
                 }
                 Some((slot, addresses)) = resolutions.recv() => {
                     self.daemon.resolved(now, slot, &addresses);
@@ -173,7 +169,7 @@ impl Driver {
                     // The front stops reading at the same signal; what it has read is in the channel in a moment.
                     tokio::time::sleep(Duration::from_millis(2)).await;
                     while let Ok(request) = requests.try_recv() {
-                        self.request(&request);
+                        self.requests(request, &mut requests);
                     }
                     self.daemon.leave(self.clock.now());
                 }
@@ -191,8 +187,16 @@ impl Driver {
         }
     }
 
-    fn request(&mut self, request: &Request) {
-        self.daemon.request(self.clock.now(), LINK, request);
+    /// Takes a request and those that wait behind it.
+    fn requests(&mut self, first: Request, others: &mut FromFront) {
+        let mut batch = Vec::with_capacity(1);
+        batch.push(first);
+        while batch.len() < REQUESTS_PER_TURN
+            && let Ok(request) = others.try_recv()
+        {
+            batch.push(request);
+        }
+        self.daemon.requests(self.clock.now(), LINK, &batch);
     }
 
     fn receive(&mut self) {

@@ -68,7 +68,7 @@ fn run(daemon: &mut Daemon) -> Vec<LinkEvent> {
 fn ask(daemon: &mut Daemon, bodies: Vec<RequestBody>) {
     for (index, body) in bodies.into_iter().enumerate() {
         let number = RequestNumber(index as u64 + 1);
-        daemon.request(Instant(0), LINK, &Request { number, body });
+        daemon.requests(Instant(0), LINK, [&Request { number, body }]);
     }
 }
 

@@ -188,7 +188,7 @@ impl World {
         let node = self.node(slot);
         node.requests += 1;
         let number = RequestNumber(node.requests);
-        node.daemon.request(now, LinkId(0), &Request { number, body });
+        node.daemon.requests(now, LinkId(0), [&Request { number, body }]);
         self.drain(slot);
     }
 

@@ -149,7 +149,8 @@ impl Network {
         let (now, payload) = (self.now, payload.into());
         let Some(node) = self.nodes.get_mut(&slot) else { return };
         let Some(ring) = &mut node.ring else { return };
-        if ring.submit(now, guarantee, payload.clone()).is_ok() {
+        if ring.submit(guarantee, payload.clone()).is_ok() {
+            ring.flush(now);
             node.submitted.push(payload);
         }
         self.drain(slot);

@@ -299,7 +299,7 @@ impl World {
         let now = self.now;
         let Some(node) = self.nodes.get_mut(&slot) else { return };
         match output {
-            FrontOutput::Request(request) => node.daemon.request(now, LINK, &request),
+            FrontOutput::Request(request) => node.daemon.requests(now, LINK, [&request]),
             FrontOutput::Write { connection, chunk } => {
                 let Some(client) = self.clients.get_mut(&connection.0) else { return };
                 client.inbox.extend_from_slice(&chunk);
