@@ -54,8 +54,24 @@ pub struct Header {
 }
 
 impl Header {
-    /// Reads a header; `input` holds at least [`Layout::header_bytes`].
+    /// Reads a client's header; `input` holds at least [`Layout::header_bytes`].
     pub fn read(input: &[u8], layout: &Layout) -> Result<Self, FrameError> {
+        let header = Self::parse(input, layout)?;
+        if header.groups > GROUPS {
+            return Err(FrameError::Groups);
+        }
+        if header.body > layout.message_bytes || header.total(layout) > layout.message_bytes {
+            return Err(FrameError::Size);
+        }
+        // The hint is in its writer's order; the mask reads the same in both.
+        if u32::from_le_bytes(header.hint) & !HINT_BITS != 0 {
+            return Err(FrameError::Hint);
+        }
+        Ok(header)
+    }
+
+    /// Reads the fields; nothing but the byte order is checked.
+    pub(super) fn parse(input: &[u8], layout: &Layout) -> Result<Self, FrameError> {
         let width = layout.name_bytes;
         let word = |at: usize| {
             let mut bytes = [0; 4];
@@ -71,35 +87,21 @@ impl Header {
         let number = |at: usize| {
             if little { u32::from_le_bytes(word(at)) } else { u32::from_be_bytes(word(at)) }
         };
-        let groups = number(4 + width) as usize;
-        let body = number(12 + width) as usize;
-        if groups > GROUPS {
-            return Err(FrameError::Groups);
-        }
-        if body > layout.message_bytes
-            || layout.header_bytes() + groups * width + body > layout.message_bytes
-        {
-            return Err(FrameError::Size);
-        }
-        let hint = word(8 + width);
-        // The hint is in its writer's order; the mask reads the same in both.
-        if u32::from_le_bytes(hint) & !HINT_BITS != 0 {
-            return Err(FrameError::Hint);
-        }
         Ok(Self {
             word: number(0) & !bits::BYTE_ORDER,
             little,
             name: c_string(&input[4..4 + width]),
-            groups,
-            hint,
-            body,
+            groups: number(4 + width) as usize,
+            hint: word(8 + width),
+            body: number(12 + width) as usize,
         })
     }
 
     /// Bytes of the whole message.
     #[must_use]
     pub fn total(&self, layout: &Layout) -> usize {
-        layout.header_bytes() + self.groups * layout.name_bytes + self.body
+        let names = self.groups.saturating_mul(layout.name_bytes);
+        layout.header_bytes().saturating_add(names).saturating_add(self.body)
     }
 
     /// What is asked.
@@ -185,7 +187,7 @@ fn c_string(field: &[u8]) -> Bytes {
     Bytes::copy_from_slice(&field[..c_length(field)])
 }
 
-fn c_slice(frame: &Bytes, start: usize, width: usize) -> Bytes {
+pub(super) fn c_slice(frame: &Bytes, start: usize, width: usize) -> Bytes {
     let length = c_length(&frame[start..start + width]);
     frame.slice(start..start + length)
 }

@@ -3,11 +3,15 @@
 //! A daemon always writes little-endian; readers of the other order convert, as the protocol wants it. Nothing here
 //! panics on input: what can't be read is a [`FrameError`], and ends at most its own session.
 
+mod client;
 mod handshake;
 mod header;
 mod membership;
 mod message;
 
+pub use client::{
+    Incoming, IncomingBody, IncomingView, auth_choice, connect_request, hint_of, request_head,
+};
 pub use handshake::{
     AUTH_CHOICE_BYTES, AUTH_METHOD_BYTES, Connect, NAME_BYTES_MOST, PASSWORD_BYTES, Refusal,
     accept, auth_list, auth_methods, legal_name,
