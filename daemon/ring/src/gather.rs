@@ -66,6 +66,10 @@ impl Gather {
 impl Ring {
     /// Begins to gather, without those of `failed` slots that are members now.
     pub(crate) fn gather(&mut self, now: Instant, reason: Reason, failed: &[Slot]) {
+        if self.said_farewell() {
+            // All it had to say is out and known everywhere: what comes is for those who stay.
+            return self.stop();
+        }
         self.attempt += 1;
         let members = self.order.as_ref().map(|order| order.configuration.members.clone());
         let mut gather = Gather {

@@ -509,6 +509,9 @@ impl Ring {
     }
 
     pub(crate) fn on_leave(&mut self, now: Instant, received: &Received, tag: u64) {
+        if self.said_farewell() {
+            return;
+        }
         let member = self.member(received.slot).is_some_and(|member| member.boot == received.boot);
         match &mut self.phase {
             State::Operational(_)

@@ -376,7 +376,7 @@ impl Ring {
         self.send(Destination::Everyone, &Packet::Leave { tag });
     }
 
-    fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.phase = State::Stopped;
         self.outputs.push_back(Output::Left);
     }

@@ -73,6 +73,28 @@ fn an_orderly_leave_skips_the_timers() {
 }
 
 #[test]
+fn several_leave_at_once() {
+    for (seed, leaving) in [(21, vec![3, 4]), (22, vec![0, 1, 2]), (23, vec![0, 1, 2, 3, 4])] {
+        let mut network = started(seed, 5, &[0, 1, 2, 3, 4]);
+        pour(&mut network, &[0, 1, 2, 3, 4], 20, "before");
+        for slot in &leaving {
+            network.leave(*slot);
+        }
+        let rest: Vec<u16> = (0..5).filter(|slot| !leaving.contains(slot)).collect();
+        if !rest.is_empty() {
+            let took = network.form(&rest);
+            assert!(took < MS * 60, "{leaving:?}: {took:?}");
+        }
+        network.run(MS * 1500);
+        for slot in &leaving {
+            assert!(network.nodes[slot].left.is_some(), "d{slot} of {leaving:?} left");
+        }
+        assert!(rest.is_empty() || network.formed(&rest), "those who stay are not disturbed");
+        network.check();
+    }
+}
+
+#[test]
 fn a_crash_is_found_in_a_quarter_of_a_second_and_survivors_lose_nothing() {
     for (seed, victim) in [(1, 0), (2, 1), (3, 2), (4, 7)] {
         let slots: Vec<u16> = (0..8).collect();
