@@ -23,6 +23,9 @@ pub(crate) struct Arguments {
     /// Read the configuration, show what is wrong with it, and exit.
     #[arg(long)]
     pub(crate) check: bool,
+    /// Leave the ring and end when the process that started this one ends.
+    #[arg(long)]
+    pub(crate) exit_with_parent: bool,
 }
 
 /// As the original spells it.

@@ -39,6 +39,9 @@ fn run(arguments: &cli::Arguments) -> Result<()> {
         println!("{} is right: {} slots", loaded.file.display(), loaded.conf.slots.len());
         return Ok(());
     }
+    if arguments.exit_with_parent {
+        telemetry::exit_with_parent()?;
+    }
     let log_level = telemetry::start(&loaded.conf, loaded.detailed)?;
     let settings = settings::Settings::new(loaded)?;
     let snapshots = Arc::new(snapshot::Snapshots::default());

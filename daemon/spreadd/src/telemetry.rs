@@ -74,3 +74,14 @@ pub(crate) fn on_signal(stop: watch::Sender<bool>) -> Result<()> {
     })?;
     Ok(())
 }
+
+/// Asks for SIGTERM when the parent ends, so that a daemon started for somebody does not outlive him.
+pub(crate) fn exit_with_parent() -> Result<()> {
+    let parent = rustix::process::getppid();
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))
+        .context("this system does not tell of the parent's end")?;
+    if rustix::process::getppid() != parent {
+        anyhow::bail!("the process that started this one has ended already");
+    }
+    Ok(())
+}

@@ -27,6 +27,8 @@ impl Daemon {
             .arg("-c")
             .arg(config)
             .args(["-n", name])
+            // Even if we are killed, no daemon stays behind.
+            .arg("--exit-with-parent")
             .stdin(Stdio::null())
             .stdout(log_file.try_clone()?)
             .stderr(log_file)

@@ -4,6 +4,7 @@
 mod admin;
 mod daemon;
 mod manifest;
+mod probe;
 mod program;
 mod run_dir;
 mod show;

@@ -1,6 +1,7 @@
 //! The loop: look at the facts, plan, act, look again.
 
 use crate::daemon::Daemon;
+use crate::probe::Probe;
 use crate::run_dir::RunDir;
 use crate::{admin, manifest, show};
 use anyhow::{Context, Result};
@@ -21,6 +22,12 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A daemon that ran so long is not counted as dying in a row.
 const HEALTHY_AFTER: Duration = Duration::from_secs(30);
 
+/// After the last change is done so long is watched what it cost.
+const SETTLE: Duration = Duration::from_millis(500);
+
+/// A change that does not settle is no longer watched.
+const WATCH_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// Ports between two slots.
 const PORT_STEP: u32 = 10;
 
@@ -34,6 +41,13 @@ struct Slot {
     died: Option<(Instant, u32)>,
 }
 
+/// A change that is being measured.
+struct Watch {
+    probe: Probe,
+    began: Instant,
+    quiet_since: Option<Instant>,
+}
+
 /// The run of one manifest.
 pub struct Supervisor {
     file: PathBuf,
@@ -44,6 +58,8 @@ pub struct Supervisor {
     places: Vec<SlotPlace>,
     slots: Vec<Slot>,
     shown: Option<Action>,
+    /// Measures what a change costs, from when it began and since when all is quiet.
+    watch: Option<Watch>,
     // Last, so that it is dropped after the daemons that use it.
     run_dir: RunDir,
 }
@@ -62,8 +78,18 @@ impl Supervisor {
         let slots = places.iter().map(|_| Slot::default()).collect();
         let text = fs::read(&file)?;
         let begin = Instant::now();
-        let supervisor =
-            Self { file, text, cluster, program, begin, places, slots, shown: None, run_dir };
+        let supervisor = Self {
+            file,
+            text,
+            cluster,
+            program,
+            begin,
+            places,
+            slots,
+            shown: None,
+            watch: None,
+            run_dir,
+        };
         supervisor.write_configuration()?;
         Ok(supervisor)
     }
@@ -94,7 +120,47 @@ impl Supervisor {
         self.look_at_members().await;
         // Each action changes a fact, so this ends.
         while self.act()? {}
+        self.watch_change();
         Ok(())
+    }
+
+    /// Begins to measure what a change costs a client of a daemon that is not part of it.
+    fn change_begins(&mut self) {
+        if let Some(watch) = &mut self.watch {
+            watch.quiet_since = None;
+            return;
+        }
+        let wanted = self.cluster.spec.replicas.unwrap_or_default() as usize;
+        let steady = self.slots.iter().zip(&self.places).take(wanted).find(|(slot, _)| {
+            slot.daemon.as_ref().is_some_and(|daemon| daemon.in_ring && !daemon.leaving)
+        });
+        let Some((_, place)) = steady else { return };
+        if let Some(probe) = Probe::start(&place.name, place.port) {
+            self.watch = Some(Watch { probe, began: Instant::now(), quiet_since: None });
+        }
+    }
+
+    /// Says what a change has cost once everything is quiet again.
+    fn watch_change(&mut self) {
+        let moving = self.slots.iter().any(|slot| match &slot.daemon {
+            Some(daemon) => daemon.leaving || !daemon.in_ring,
+            None => slot.died.is_some(),
+        });
+        let Some(watch) = &mut self.watch else { return };
+        if moving {
+            watch.quiet_since = None;
+        }
+        let quiet =
+            !moving && watch.quiet_since.get_or_insert_with(Instant::now).elapsed() >= SETTLE;
+        if (quiet || watch.began.elapsed() >= WATCH_TIMEOUT)
+            && let Some(watch) = self.watch.take()
+        {
+            let slot = watch.probe.slot.clone();
+            if let Some(gap) = watch.probe.finish() {
+                let gap = gap.as_secs_f64() * 1e3;
+                show::event("gap", &format!("a client of {slot} waited {gap:.1} ms at most"));
+            }
+        }
     }
 
     /// Takes an edit over when it is valid; else says why not, once, and goes on as before.
@@ -117,6 +183,7 @@ impl Supervisor {
     }
 
     fn reap(&mut self) -> Result<()> {
+        let mut died = false;
         for (ordinal, slot) in self.slots.iter_mut().enumerate() {
             let Some(daemon) = &mut slot.daemon else { continue };
             let Some(how) = daemon.ended()? else { continue };
@@ -132,7 +199,11 @@ impl Supervisor {
                 let log = self.run_dir.file(&format!("{name}.log"));
                 show::event("died", &format!("{name}: {how}; its log: {}", log.display()));
             }
+            died |= !daemon.leaving;
             slot.daemon = None;
+        }
+        if died {
+            self.change_begins();
         }
         Ok(())
     }
@@ -170,6 +241,7 @@ impl Supervisor {
                 return Ok(true);
             }
             Action::FreeSlot { slot } => {
+                self.change_begins();
                 if let Some(daemon) = &mut self.slots[slot as usize].daemon {
                     show::event("leaving", &slot_name(slot));
                     daemon.leave();
@@ -221,6 +293,7 @@ impl Supervisor {
     }
 
     fn start(&mut self, ordinal: u32) -> Result<()> {
+        self.change_begins();
         let name = slot_name(ordinal);
         let config = self.run_dir.file(&format!("{name}.conf"));
         let log = self.run_dir.file(&format!("{name}.log"));
