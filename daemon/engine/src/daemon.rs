@@ -100,6 +100,11 @@ impl Daemon {
         self.pump(now);
     }
 
+    /// Says whether the endpoints can take what is delivered; while they can't, the whole ring sends a trickle only.
+    pub fn set_congested(&mut self, congested: bool) {
+        self.ring.set_congested(congested);
+    }
+
     /// Begins an orderly leave: what endpoints asked for is ordered first. `Output::Left` says that it is complete.
     pub fn leave(&mut self, now: Instant) {
         self.leaving = true;

@@ -1,6 +1,6 @@
 //! What the engine delivers, on its way to sessions (`client-protocol` sections 5, 6 and 9).
 
-use crate::front::Front;
+use crate::front::{Front, QUEUE_LIMIT};
 use crate::settings::SlowReader;
 use bytes::Bytes;
 use spread_wire::frame;
@@ -68,10 +68,16 @@ impl Front {
                 self.counters.slow_readers += 1;
                 return self.drop_connection(id);
             }
-            SlowReader::Block { .. }
-                if connection.outbox.bytes() > self.settings.session_queue_bytes =>
-            {
-                connection.outbox.full_since.get_or_insert(now);
+            SlowReader::Block { .. } => {
+                let bound = self.settings.session_queue_bytes;
+                if connection.outbox.bytes() > bound.saturating_mul(QUEUE_LIMIT) {
+                    self.counters.slow_readers += 1;
+                    return self.drop_connection(id);
+                }
+                if connection.outbox.bytes() > bound {
+                    connection.outbox.full_since.get_or_insert(now);
+                    self.full.insert(id);
+                }
             }
             _ => {}
         }

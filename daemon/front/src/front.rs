@@ -16,6 +16,8 @@ pub struct ConnectionId(pub u64);
 
 /// A session that has not read for so long no longer pushes back.
 const UNREAD: Duration = Duration::from_secs(1);
+/// A session whose queue is so many times over its bound is ended at once: nothing may grow without end.
+pub(crate) const QUEUE_LIMIT: usize = 4;
 
 /// What a front wants done, in this order.
 #[derive(Clone, Debug)]
@@ -87,7 +89,7 @@ pub struct Counters {
 /// One endpoint: the applications' side of a daemon or sidecar.
 ///
 /// Duties of the driver: report connections, bytes, ends and what was written; hand over link events in order; after every call empty
-/// [`Front::poll_output`]; call [`Front::handle_timeout`] at [`Front::poll_timeout`]. While [`Front::congested`] take no link events.
+/// [`Front::poll_output`]; call [`Front::handle_timeout`] at [`Front::poll_timeout`]. While [`Front::congested`] see that less is delivered.
 #[derive(Debug)]
 pub struct Front {
     pub(crate) settings: FrontSettings,
@@ -97,6 +99,8 @@ pub struct Front {
     pub(crate) names: BTreeSet<Bytes>,
     pub(crate) outputs: VecDeque<FrontOutput>,
     pub(crate) counters: Counters,
+    /// Connections with more waiting than their bound.
+    pub(crate) full: BTreeSet<ConnectionId>,
     requests: VecDeque<Request>,
     request_bytes: usize,
     last_request: RequestNumber,
@@ -125,6 +129,7 @@ impl Front {
             names: BTreeSet::new(),
             outputs: VecDeque::new(),
             counters: Counters::default(),
+            full: BTreeSet::new(),
             requests: VecDeque::new(),
             request_bytes: 0,
             last_request: RequestNumber(0),
@@ -180,6 +185,7 @@ impl Front {
             connection.outbox.written(now, bytes);
             if connection.outbox.bytes() <= bound {
                 connection.outbox.full_since = None;
+                self.full.remove(&id);
             }
         }
     }
@@ -246,14 +252,13 @@ impl Front {
         self.outputs.pop_front()
     }
 
-    /// Whether a session that reads has more waiting than its bound: the driver takes no link events until it has not.
+    /// Whether a session that reads has more waiting than its bound: the driver tells the ring, which sends less until then.
     #[must_use]
     pub fn congested(&self, now: Instant) -> bool {
-        matches!(self.settings.slow_reader, SlowReader::Block { .. })
-            && self.connections.values().any(|connection| {
-                connection.outbox.full_since.is_some()
-                    && now.since(connection.outbox.progress) < UNREAD
-            })
+        self.full.iter().filter_map(|id| self.connections.get(id)).any(|connection| {
+            connection.outbox.full_since.is_some()
+                && now.since(connection.outbox.progress) < UNREAD
+        })
     }
 
     /// What the endpoint has to say to attach at another engine; its epoch rises.

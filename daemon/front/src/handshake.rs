@@ -205,6 +205,7 @@ impl Front {
                 self.refuse(id, Refusal::NotUnique);
             } else {
                 self.connections.remove(&id);
+                self.full.remove(&id);
                 self.outputs.push_back(FrontOutput::Close { connection: id, flush: true });
             }
         }
@@ -220,6 +221,7 @@ impl Front {
 
     /// Closes a connection in the handshake after what was written.
     fn hang_up(&mut self, id: ConnectionId) -> bool {
+        self.full.remove(&id);
         if let Some(connection) = self.connections.remove(&id) {
             self.free_half_open(&connection.state);
             self.outputs.push_back(FrontOutput::Close { connection: id, flush: true });

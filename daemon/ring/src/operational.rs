@@ -12,6 +12,8 @@ use spread_wire::time::Instant;
 const HURRY_INTERVAL: Duration = Duration::from_millis(4);
 /// The successor may be silent for so many retransmission intervals before it is asked for a sign.
 const SILENT_INTERVALS: u32 = 3;
+/// A congested daemon keeps the token for so long at each visit, and lets one new packet go in that time.
+const HOLD: Duration = Duration::from_millis(2);
 /// The token rests after so many quiet rounds: by then everybody knows that everything is stable.
 const QUIET_ROUNDS: u32 = 3;
 
@@ -21,6 +23,8 @@ pub(crate) struct Operational {
     /// The token rests here.
     resting: Option<Token>,
     rest_until: Instant,
+    /// The token is kept back because this daemon is congested, and until when.
+    held: Option<(Token, Instant)>,
     /// Highest visit of a token accepted.
     last_visit: u64,
     /// What the token said when it left here last: all received up to, highest given out.
@@ -50,6 +54,7 @@ impl Operational {
         Self {
             resting: None,
             rest_until: now,
+            held: None,
             last_visit: 0,
             left_aru: 0,
             left_seq: 0,
@@ -80,6 +85,9 @@ impl Operational {
         }
         if self.passed.is_some() {
             next = next.min(self.passed_again);
+        }
+        if let Some((_, until)) = &self.held {
+            next = next.min(*until);
         }
         self.hurry.map_or(next, |hurry| next.min(hurry))
     }
@@ -139,6 +147,7 @@ impl Ring {
     fn visit(&mut self, now: Instant, mut token: Token) {
         let packet_bytes = self.settings.packet_bytes;
         let windows = self.settings.windows.clone();
+        let congested = self.congested;
         let (Some(order), State::Operational(op)) = (&mut self.order, &mut self.phase) else {
             return;
         };
@@ -171,8 +180,9 @@ impl Ring {
         let window = windows.window_packets.saturating_sub(token.sent);
         let gap =
             u64::from(windows.gap_packets).saturating_sub(token.seq.saturating_sub(token.aru));
-        let allowed =
-            windows.personal_packets.min(window).min(u32::try_from(gap).unwrap_or(u32::MAX));
+        // One packet may always go: a state exchange gets on even where clients read slowly.
+        let personal = if congested { 1 } else { windows.personal_packets.min(window).max(1) };
+        let allowed = personal.min(u32::try_from(gap).unwrap_or(u32::MAX));
         let mut fresh: Vec<Bytes> = Vec::new();
         let seq_before = token.seq;
         while (fresh.len() as u32) < allowed {
@@ -192,6 +202,10 @@ impl Ring {
         self.counters.packets_ordered += fresh.len() as u64;
         self.counters.backlog_bytes = self.backlog.bytes() as u64;
         op.sent = fresh.len() as u32;
+        if congested {
+            // The whole window is taken, so nobody sends more than a trickle until this daemon's clients have read.
+            op.sent = op.sent.max(windows.window_packets);
+        }
         token.sent += op.sent;
         if !fresh.is_empty() {
             token.last_sender = self.me.slot;
@@ -235,6 +249,8 @@ impl Ring {
         if lone || op.rests && resters {
             op.rest_until = now + self.settings.timers.idle_token;
             op.resting = Some(token);
+        } else if congested {
+            op.held = Some((token, now + HOLD));
         } else {
             self.pass(now, token);
         }
@@ -386,6 +402,10 @@ impl Ring {
         }
         if op.resting.is_some() && now >= op.rest_until {
             self.release(now);
+        }
+        let State::Operational(op) = &mut self.phase else { return };
+        if let Some((token, _)) = op.held.take_if(|(_, until)| now >= *until) {
+            self.pass(now, token);
         }
         self.hurry_again(now);
         self.pass_again(now);

@@ -63,6 +63,8 @@ pub struct Ring {
     pub(crate) obligation: BTreeSet<Slot>,
     pub(crate) pending: Option<Pending>,
     leaving: Option<Leaving>,
+    /// Clients of this daemon read too slowly: all daemons send no more than a trickle.
+    pub(crate) congested: bool,
     started: Instant,
     random: u64,
 }
@@ -105,6 +107,7 @@ impl Ring {
             obligation: BTreeSet::new(),
             pending: None,
             leaving: None,
+            congested: false,
             started: now,
             random: settings.seed | 1,
             settings,
@@ -140,6 +143,12 @@ impl Ring {
     #[must_use]
     pub fn backlog_room(&self) -> usize {
         self.settings.windows.backlog_bytes.saturating_sub(self.backlog.bytes())
+    }
+
+    /// Says whether this daemon can take what is delivered. While it can't, all daemons of the ring send a trickle only, so
+    /// that what waits for slow readers stays bounded; submissions wait in their backlogs.
+    pub fn set_congested(&mut self, congested: bool) {
+        self.congested = congested;
     }
 
     /// Begins an orderly leave: what was submitted is ordered and made stable, then [`Output::Left`] comes.
