@@ -2,9 +2,11 @@
 //!
 //! * [`tests`] every test of the project, in the order in which a failure is cheapest to find;
 //! * [`purity`] the wall around the pure crates;
+//! * [`npm`] a real client library of others against a real daemon;
 //! * [`bench`] measurements with daemons in network namespaces of their own.
 
 mod bench;
+mod npm;
 mod purity;
 mod steps;
 mod tests;
@@ -26,6 +28,8 @@ struct Arguments {
 enum Task {
     /// Run every test: format, lints, purity, unit, property, transcript and process tests.
     AllTests(tests::Arguments),
+    /// Have the npm package `spread` talk through a real daemon (needs node and npm).
+    Npm,
     /// Check that the pure crates reach neither IO nor clock, and that the check finds planted violations.
     Purity,
     /// Measure real daemons in network namespaces (needs root and `ip`).
@@ -35,6 +39,10 @@ enum Task {
 fn main() -> Result<()> {
     match Arguments::parse().task {
         Task::AllTests(arguments) => tests::run(&arguments),
+        Task::Npm => match npm::missing() {
+            Some(missing) => anyhow::bail!(missing),
+            None => npm::run(),
+        },
         Task::Purity => purity::run(),
         Task::Bench(arguments) => bench::run(&arguments),
     }

@@ -32,6 +32,7 @@ pub fn check(command: &mut Command) -> Result<()> {
 #[derive(Default)]
 pub struct Steps {
     done: Vec<(String, f64)>,
+    left_out: Vec<(String, String)>,
 }
 
 impl Steps {
@@ -44,11 +45,20 @@ impl Steps {
         Ok(())
     }
 
+    /// Notes a step that this machine can't run, and why.
+    pub fn leave_out(&mut self, name: &str, why: &str) {
+        eprintln!("\n==> left out: {name}: {why}");
+        self.left_out.push((name.to_owned(), why.to_owned()));
+    }
+
     /// Prints the closing table.
     pub fn finish(&self) {
         eprintln!();
         for (name, seconds) in &self.done {
             eprintln!("  ok       {seconds:7.1} s  {name}");
+        }
+        for (name, why) in &self.left_out {
+            eprintln!("  left out            {name}: {why}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Every test of the project.
 
-use crate::purity;
 use crate::steps::{Steps, cargo, check};
+use crate::{npm, purity};
 use anyhow::Result;
 
 /// How much to run.
@@ -31,6 +31,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     steps.step("unit, property, transcript and process tests", || {
         check(&mut cargo(&["test", "--workspace", "--locked"]))
     })?;
+    let client = "the npm package `spread` talks through a daemon";
+    match npm::missing() {
+        Some(missing) => steps.leave_out(client, &missing),
+        None => steps.step(client, npm::run)?,
+    }
     steps.finish();
     Ok(())
 }

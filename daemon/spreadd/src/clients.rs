@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::LocalSet;
 
 /// Link events handled before what they caused is written.
@@ -27,6 +27,8 @@ const EVENTS_PER_FLUSH: usize = 64;
 const TICK: Duration = Duration::from_millis(100);
 /// Out of descriptors: wait so long before accepting again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// What clients sent before the daemon stops gets so long to be taken in.
+const DRAIN: Duration = Duration::from_secs(3);
 /// What waits for clients at the end gets so long to be read.
 const LINGER: Duration = Duration::from_millis(500);
 
@@ -85,12 +87,20 @@ fn bind_tcp(address: SocketAddr) -> Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
+/// An orderly end, from this thread's side.
+pub(crate) struct Stopping {
+    /// Set when the daemon shall end.
+    pub(crate) asked: watch::Receiver<bool>,
+    /// Set when no more requests come.
+    pub(crate) drained: watch::Sender<bool>,
+}
+
 pub(crate) fn start(
     listeners: Listeners,
     settings: &Settings,
     to_ring: mpsc::UnboundedSender<Request>,
     from_ring: mpsc::UnboundedReceiver<Vec<LinkEvent>>,
-    stopping: watch::Receiver<bool>,
+    stopping: Stopping,
     snapshots: Arc<Snapshots>,
 ) -> Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -110,6 +120,8 @@ struct Hub {
     connections: RefCell<BTreeMap<ConnectionId, Rc<Connection>>>,
     /// Connections with something new to write.
     dirty: RefCell<BTreeSet<ConnectionId>>,
+    /// Wakes the thread's loop when something was read.
+    progress: Notify,
     to_ring: mpsc::UnboundedSender<Request>,
     last: Cell<u64>,
     started: std::time::Instant,
@@ -120,12 +132,13 @@ async fn run(
     settings: FrontSettings,
     to_ring: mpsc::UnboundedSender<Request>,
     mut from_ring: mpsc::UnboundedReceiver<Vec<LinkEvent>>,
-    (mut stopping, snapshots): (watch::Receiver<bool>, Arc<Snapshots>),
+    (mut stopping, snapshots): (Stopping, Arc<Snapshots>),
 ) {
     let hub = Rc::new(Hub {
         front: RefCell::new(Front::new(settings)),
         connections: RefCell::default(),
         dirty: RefCell::default(),
+        progress: Notify::new(),
         to_ring,
         last: Cell::new(0),
         started: std::time::Instant::now(),
@@ -146,7 +159,7 @@ async fn run(
         Err(error) => tracing::error!("Unix connections can't be accepted: {error}"),
     }
     let mut tick = tokio::time::interval(TICK);
-    let mut stopped = false;
+    let (mut stopped, mut drain_by) = (false, None);
     loop {
         tokio::select! {
             events = from_ring.recv() => {
@@ -161,11 +174,18 @@ async fn run(
                 hub.carry_out();
                 hub.write_snapshot(&snapshots);
             }
-            _ = stopping.changed(), if !stopped => {
+            _ = stopping.asked.changed(), if !stopped => {
                 stopped = true;
+                drain_by = Some(std::time::Instant::now() + DRAIN);
                 accepting.iter().for_each(tokio::task::JoinHandle::abort);
-                hub.connections.borrow().values().for_each(|connection| connection.read_from(false));
+                hub.connections.borrow().values().for_each(|connection| connection.stop_reading());
             }
+            () = hub.progress.notified(), if drain_by.is_some() => {}
+        }
+        // The ring leaves when what clients sent before is on its way.
+        if drain_by.is_some_and(|by| std::time::Instant::now() >= by || !hub.is_due()) {
+            drain_by = None;
+            let _ = stopping.drained.send(true);
         }
     }
     // The ring has ended: what was delivered goes out, then the sockets close.
@@ -179,6 +199,10 @@ async fn run(
 impl Hub {
     fn now(&self) -> Instant {
         Instant(u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    fn is_due(&self) -> bool {
+        self.connections.borrow().values().any(|connection| connection.is_due())
     }
 
     fn link_events(&self, events: Vec<LinkEvent>) {
@@ -302,6 +326,7 @@ async fn read_from(hub: Rc<Hub>, id: ConnectionId, connection: Rc<Connection>) {
             hub.front.borrow_mut().closed(now, id);
         }
         hub.carry_out();
+        hub.progress.notify_one();
         if ended {
             return;
         }

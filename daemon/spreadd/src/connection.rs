@@ -27,6 +27,8 @@ pub(crate) struct Connection {
     /// Whether to read, and what wakes the reader.
     reading: Cell<bool>,
     resume: Notify,
+    /// While the daemon stops: bytes that were there at that moment and are still to be read.
+    due: Cell<Option<usize>>,
     closing: Cell<bool>,
     pub(crate) closed: Notify,
 }
@@ -43,6 +45,7 @@ impl Connection {
             more: Notify::new(),
             reading: Cell::new(true),
             resume: Notify::new(),
+            due: Cell::new(None),
             closing: Cell::new(false),
             closed: Notify::new(),
         })
@@ -55,6 +58,21 @@ impl Connection {
     pub(crate) fn read_from(&self, on: bool) {
         self.reading.set(on);
         self.resume.notify_one();
+    }
+
+    /// Reads what the client has sent up to now, and nothing after it.
+    pub(crate) fn stop_reading(&self) {
+        let arrived = match &self.stream {
+            Stream::Tcp(stream) => rustix::io::ioctl_fionread(stream),
+            Stream::Unix(stream) => rustix::io::ioctl_fionread(stream),
+        };
+        self.due.set(Some(arrived.map_or(0, |bytes| usize::try_from(bytes).unwrap_or(0))));
+        self.resume.notify_one();
+    }
+
+    /// Whether what was there at [`Self::stop_reading`] is still to be read.
+    pub(crate) fn is_due(&self) -> bool {
+        self.due.get().is_some_and(|bytes| bytes > 0)
     }
 
     /// Closes after what waits was written, or at once.
@@ -79,7 +97,7 @@ impl Connection {
     /// Reads what has arrived; `Ok(0)` is the end.
     pub(crate) async fn read(&self, into: &mut BytesMut) -> io::Result<usize> {
         loop {
-            while !self.reading.get() && !self.closing.get() {
+            while (!self.reading.get() || self.due.get() == Some(0)) && !self.closing.get() {
                 self.resume.notified().await;
             }
             if self.closing.get() {
@@ -101,7 +119,11 @@ impl Connection {
             };
             match read {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                other => return other,
+                Ok(read) => {
+                    self.due.set(self.due.get().map(|due| due.saturating_sub(read)));
+                    return Ok(read);
+                }
+                Err(error) => return Err(error),
             }
         }
     }

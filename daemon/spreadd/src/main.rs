@@ -48,16 +48,13 @@ fn run(arguments: &cli::Arguments) -> Result<()> {
 
     let (to_ring, from_front) = mpsc::unbounded_channel();
     let (to_front, from_ring) = mpsc::unbounded_channel();
-    let (stop, stopping) = watch::channel(false);
+    let (stop, asked) = watch::channel(false);
+    let (drained, requests_end) = watch::channel(false);
 
     let clients = clients::bind(&settings)?;
-    let ring = ring_thread::start(
-        &settings,
-        from_front,
-        to_front,
-        stopping.clone(),
-        Arc::clone(&snapshots),
-    )?;
+    let ring =
+        ring_thread::start(&settings, from_front, to_front, requests_end, Arc::clone(&snapshots))?;
+    let stopping = clients::Stopping { asked, drained };
     let front =
         clients::start(clients, &settings, to_ring, from_ring, stopping, Arc::clone(&snapshots))?;
     let admin = admin::start(&settings, &snapshots, log_level)?;

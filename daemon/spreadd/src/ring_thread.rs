@@ -42,7 +42,7 @@ pub(crate) fn start(
     settings: &Settings,
     requests: FromFront,
     events: ToFront,
-    stopping: watch::Receiver<bool>,
+    drained: watch::Receiver<bool>,
     snapshots: Arc<Snapshots>,
 ) -> Result<JoinHandle<Result<()>>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -87,7 +87,7 @@ pub(crate) fn start(
         end: None,
     };
     let thread = std::thread::Builder::new().name("ring".into());
-    Ok(thread.spawn(move || runtime.block_on(driver.run(requests, stopping)))?)
+    Ok(thread.spawn(move || runtime.block_on(driver.run(requests, drained)))?)
 }
 
 /// The monotonic clock, from the start of the process.
@@ -134,7 +134,7 @@ impl Driver {
     async fn run(
         mut self,
         mut requests: FromFront,
-        mut stopping: watch::Receiver<bool>,
+        mut drained: watch::Receiver<bool>,
     ) -> Result<()> {
         let (resolved, mut resolutions) = mpsc::channel(self.hosts.len().max(1));
         for (index, (host, port)) in self.hosts.iter().cloned().enumerate() {
@@ -163,11 +163,10 @@ impl Driver {
                 Some((slot, addresses)) = resolutions.recv() => {
                     self.daemon.resolved(now, slot, &addresses);
                 }
-                _ = stopping.changed(), if !leaving => {
+                // The front has sent its last request.
+                _ = drained.changed(), if !leaving => {
                     leaving = true;
                     leave_by = Some(now + LEAVE_TIMEOUT);
-                    // The front stops reading at the same signal; what it has read is in the channel in a moment.
-                    tokio::time::sleep(Duration::from_millis(2)).await;
                     while let Ok(request) = requests.try_recv() {
                         self.requests(request, &mut requests);
                     }

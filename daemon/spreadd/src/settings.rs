@@ -146,7 +146,13 @@ impl Settings {
     /// Where clients connect, for people.
     pub(crate) fn listens(&self) -> String {
         let slot = self.slot();
-        format!("{}@{} and {}", slot.port, slot.host, self.unix_socket().display())
+        let listed = slot.interfaces.iter().filter(|interface| interface.client);
+        let mut hosts: Vec<String> =
+            listed.map(|interface| format!("{}@{}", slot.port, interface.address)).collect();
+        if hosts.is_empty() {
+            hosts.push(format!("{}@{}", slot.port, slot.host));
+        }
+        format!("{} and {}", hosts.join(", "), self.unix_socket().display())
     }
 
     pub(crate) fn unix_socket(&self) -> PathBuf {
