@@ -1,6 +1,6 @@
 //! What the engine delivers, on its way to sessions (`client-protocol` sections 5, 6 and 9).
 
-use crate::front::{Front, QUEUE_LIMIT};
+use crate::front::{Front, QUEUE_LIMIT, UNDER_WAY_BYTES};
 use crate::settings::SlowReader;
 use bytes::Bytes;
 use spread_wire::frame;
@@ -70,7 +70,7 @@ impl Front {
             }
             SlowReader::Block { .. } => {
                 let bound = self.settings.session_queue_bytes;
-                if connection.outbox.bytes() > bound.saturating_mul(QUEUE_LIMIT) {
+                if connection.outbox.bytes() > bound.saturating_mul(QUEUE_LIMIT) + UNDER_WAY_BYTES {
                     self.counters.slow_readers += 1;
                     return self.drop_connection(id);
                 }

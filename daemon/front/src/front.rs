@@ -16,8 +16,11 @@ pub struct ConnectionId(pub u64);
 
 /// A session that has not read for so long no longer pushes back.
 const UNREAD: Duration = Duration::from_secs(1);
-/// A session whose queue is so many times over its bound is ended at once: nothing may grow without end.
+/// A session whose queue is so many times over its bound, and what was under way beyond, is ended at once: nothing grows
+/// without end.
 pub(crate) const QUEUE_LIMIT: usize = 4;
+/// Bytes that may still come after the ring was told to send less: several of its windows.
+pub(crate) const UNDER_WAY_BYTES: usize = 4 << 20;
 
 /// What a front wants done, in this order.
 #[derive(Clone, Debug)]
@@ -256,8 +259,7 @@ impl Front {
     #[must_use]
     pub fn congested(&self, now: Instant) -> bool {
         self.full.iter().filter_map(|id| self.connections.get(id)).any(|connection| {
-            connection.outbox.full_since.is_some()
-                && now.since(connection.outbox.progress) < UNREAD
+            connection.outbox.full_since.is_some() && now.since(connection.outbox.progress) < UNREAD
         })
     }
 

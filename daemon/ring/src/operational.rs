@@ -247,7 +247,8 @@ impl Ring {
         let resters = self.rests_here(token.last_sender);
         let State::Operational(op) = &mut self.phase else { return };
         if lone || op.rests && resters {
-            op.rest_until = now + self.settings.timers.idle_token;
+            let rest = if lone && congested { HOLD } else { self.settings.timers.idle_token };
+            op.rest_until = now + rest;
             op.resting = Some(token);
         } else if congested {
             op.held = Some((token, now + HOLD));
@@ -260,7 +261,7 @@ impl Ring {
             }
         }
         self.deliver();
-        if lone {
+        if lone && !congested {
             self.visit_alone(now);
         }
     }
@@ -382,7 +383,11 @@ impl Ring {
         let tag = order.tag;
         let State::Operational(op) = &mut self.phase else { return };
         if op.resting.is_some() {
-            return self.release(now);
+            let lone = order.configuration.members.len() == 1;
+            if !(lone && self.congested && now < op.rest_until) {
+                self.release(now);
+            }
+            return;
         }
         if op.rests && op.hurry.is_none() {
             op.hurry = Some(now + HURRY_INTERVAL);

@@ -1,6 +1,7 @@
 //! The thread that owns the client sockets and the front.
 
 use crate::connection::{Connection, Stream};
+use crate::pressure::{self, Pressure};
 use crate::settings::Settings;
 use crate::snapshot::{Session, Snapshots};
 use anyhow::{Context, Result, bail};
@@ -31,6 +32,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const DRAIN: Duration = Duration::from_secs(3);
 /// What waits for clients at the end gets so long to be read.
 const LINGER: Duration = Duration::from_millis(500);
+
+/// Deliveries, and what tells the ring how many of them wait.
+pub(crate) type FromRing = (mpsc::UnboundedReceiver<Vec<LinkEvent>>, Arc<Pressure>);
 
 /// Bound listeners.
 pub(crate) struct Listeners {
@@ -99,7 +103,7 @@ pub(crate) fn start(
     listeners: Listeners,
     settings: &Settings,
     to_ring: mpsc::UnboundedSender<Request>,
-    from_ring: mpsc::UnboundedReceiver<Vec<LinkEvent>>,
+    from_ring: FromRing,
     stopping: Stopping,
     snapshots: Arc<Snapshots>,
 ) -> Result<JoinHandle<()>> {
@@ -123,6 +127,7 @@ struct Hub {
     /// Wakes the thread's loop when something was read.
     progress: Notify,
     to_ring: mpsc::UnboundedSender<Request>,
+    pressure: Arc<Pressure>,
     last: Cell<u64>,
     started: std::time::Instant,
 }
@@ -131,7 +136,7 @@ async fn run(
     listeners: Listeners,
     settings: FrontSettings,
     to_ring: mpsc::UnboundedSender<Request>,
-    mut from_ring: mpsc::UnboundedReceiver<Vec<LinkEvent>>,
+    (mut from_ring, pressure): FromRing,
     (mut stopping, snapshots): (Stopping, Arc<Snapshots>),
 ) {
     let hub = Rc::new(Hub {
@@ -140,6 +145,7 @@ async fn run(
         dirty: RefCell::default(),
         progress: Notify::new(),
         to_ring,
+        pressure,
         last: Cell::new(0),
         started: std::time::Instant::now(),
     });
@@ -172,6 +178,7 @@ async fn run(
                 let now = hub.now();
                 hub.front.borrow_mut().handle_timeout(now);
                 hub.carry_out();
+                hub.press();
                 hub.write_snapshot(&snapshots);
             }
             _ = stopping.asked.changed(), if !stopped => {
@@ -206,6 +213,7 @@ impl Hub {
     }
 
     fn link_events(&self, events: Vec<LinkEvent>) {
+        let bytes = pressure::bytes(&events);
         for (index, event) in events.into_iter().enumerate() {
             let now = self.now();
             self.front.borrow_mut().link_event(now, event);
@@ -214,6 +222,13 @@ impl Hub {
             }
         }
         self.carry_out();
+        self.pressure.taken(bytes);
+        self.press();
+    }
+
+    /// Tells the ring whether clients read slowly.
+    fn press(&self) {
+        self.pressure.slow(self.front.borrow().congested(self.now()));
     }
 
     /// Carries out what the front wants, and writes what the kernel takes at once.
@@ -349,6 +364,7 @@ async fn write_on(hub: Rc<Hub>, id: ConnectionId, connection: Rc<Connection>) {
             Ok(written) if written > 0 => {
                 let now = hub.now();
                 hub.front.borrow_mut().written(now, id, written);
+                hub.press();
             }
             Ok(_) if before => {}
             _ => return,

@@ -4,13 +4,15 @@
 //! front thread: client sockets, spread_front::Front     ⇄ link ⇄     ring thread: UDP socket, spread_engine::Daemon
 //!                                                                      admin thread: HTTP, reads snapshots
 //! ```
-//! Between the threads are channels; what may wait in them is bounded by the front's bound on requests and by the sessions' queues.
+//! Between the threads are channels. What waits in them is bounded: requests by the front's bound on them, deliveries by
+//! `pressure`, which makes the whole ring send less while clients here read slowly.
 
 mod admin;
 mod burst;
 mod cli;
 mod clients;
 mod connection;
+mod pressure;
 mod ring_thread;
 mod settings;
 mod snapshot;
@@ -51,12 +53,24 @@ fn run(arguments: &cli::Arguments) -> Result<()> {
     let (stop, asked) = watch::channel(false);
     let (drained, requests_end) = watch::channel(false);
 
+    let pressure = Arc::new(pressure::Pressure::default());
     let clients = clients::bind(&settings)?;
-    let ring =
-        ring_thread::start(&settings, from_front, to_front, requests_end, Arc::clone(&snapshots))?;
+    let ring = ring_thread::start(
+        &settings,
+        from_front,
+        (to_front, Arc::clone(&pressure)),
+        requests_end,
+        Arc::clone(&snapshots),
+    )?;
     let stopping = clients::Stopping { asked, drained };
-    let front =
-        clients::start(clients, &settings, to_ring, from_ring, stopping, Arc::clone(&snapshots))?;
+    let front = clients::start(
+        clients,
+        &settings,
+        to_ring,
+        (from_ring, pressure),
+        stopping,
+        Arc::clone(&snapshots),
+    )?;
     let admin = admin::start(&settings, &snapshots, log_level)?;
     tracing::info!("{} listens for clients on {}", settings.name, settings.listens());
 

@@ -1,6 +1,7 @@
 //! The thread that owns the ring's socket and the daemon without sockets.
 
 use crate::burst::RingSocket;
+use crate::pressure::Pressure;
 use crate::settings::Settings;
 use crate::snapshot::{Change, Member, Snapshots};
 use anyhow::{Result, bail};
@@ -41,7 +42,7 @@ pub(crate) type ToFront = mpsc::UnboundedSender<Vec<LinkEvent>>;
 pub(crate) fn start(
     settings: &Settings,
     requests: FromFront,
-    events: ToFront,
+    (events, pressure): (ToFront, Arc<Pressure>),
     drained: watch::Receiver<bool>,
     snapshots: Arc<Snapshots>,
 ) -> Result<JoinHandle<Result<()>>> {
@@ -76,6 +77,7 @@ pub(crate) fn start(
         names,
         hosts,
         events,
+        pressure,
         snapshots,
         paths: BTreeMap::new(),
         peers: Vec::new(),
@@ -115,6 +117,7 @@ struct Driver {
     names: Vec<String>,
     hosts: Vec<(String, u16)>,
     events: ToFront,
+    pressure: Arc<Pressure>,
     snapshots: Arc<Snapshots>,
     /// Proved address of each slot.
     paths: BTreeMap<Slot, SocketAddr>,
@@ -149,6 +152,7 @@ impl Driver {
                 return end;
             }
             self.snapshots.turn();
+            self.daemon.set_congested(self.pressure.congested());
             let now = self.clock.now();
             let wait = self
                 .daemon
@@ -261,10 +265,11 @@ impl Driver {
             }
         }
         self.flush();
-        if !self.batch.is_empty()
-            && self.events.send(core::mem::take(&mut self.batch)).is_err()
-            && self.end.is_none()
-        {
+        if self.batch.is_empty() {
+            return;
+        }
+        self.pressure.sent(&self.batch);
+        if self.events.send(core::mem::take(&mut self.batch)).is_err() && self.end.is_none() {
             self.end = Some(Ok(()));
         }
     }

@@ -4,6 +4,7 @@
 
 mod daemon {
     mod admin_endpoint;
+    mod client_library;
     mod command_line;
     mod descriptors;
     pub(crate) mod http;
@@ -13,4 +14,5 @@ mod daemon {
     pub(crate) mod ring;
     pub(crate) mod session;
     mod slots;
+    mod slow_readers;
 }

@@ -129,6 +129,13 @@ impl Daemon {
         format!("{}:4803", self.address)
     }
 
+    /// The daemon's address as the original writes it.
+    pub(crate) fn spread_name(&self) -> String {
+        let clients = self.clients();
+        let (host, port) = clients.rsplit_once(':').expect("host and port");
+        format!("{port}@{host}")
+    }
+
     pub(crate) fn status(&self) -> Value {
         http::get(&self.admin(), "/status")
             .and_then(|answer| serde_json::from_str(&answer.body).ok())

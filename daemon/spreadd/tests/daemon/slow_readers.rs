@@ -1,0 +1,90 @@
+//! Sessions that read slowly push back through the ring; one that does not read at all is ended, alone.
+
+use super::ring::Ring;
+use spread_client::{Connector, Error, Event, Receiver, Sender, Service};
+use std::time::Duration;
+
+const MESSAGES: usize = 3_000;
+const BODY_BYTES: usize = 4_000;
+
+async fn connect(address: &str, name: &str) -> (Sender, Receiver) {
+    Connector::new(name).connect(address).await.expect("a session")
+}
+
+async fn wait_members(receiver: &mut Receiver, count: usize) {
+    loop {
+        let event = receiver.next().await.expect("the session lives").expect("more comes");
+        if matches!(&event, Event::View(view) if view.members.len() == count) {
+            return;
+        }
+    }
+}
+
+async fn send_all(sender: &Sender) {
+    for number in 0..MESSAGES {
+        let mut body = vec![b'.'; BODY_BYTES];
+        body[..8].copy_from_slice(&(number as u64).to_le_bytes());
+        sender.multicast(Service::Agreed, &["g"], 0, body).await.expect("a living session");
+    }
+}
+
+/// Numbers of the messages that come, until all are there or the session ends.
+async fn numbers(receiver: &mut Receiver, pause: Option<Duration>) -> Result<Vec<u64>, Error> {
+    let mut numbers = Vec::new();
+    while numbers.len() < MESSAGES {
+        if let Some(Event::Message(message)) = receiver.next().await? {
+            let number = message.payload[..8].try_into().map(u64::from_le_bytes);
+            numbers.push(number.expect("eight bytes"));
+            if let Some(pause) = pause
+                && numbers.len() % 40 == 0
+            {
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+    Ok(numbers)
+}
+
+fn small_queues(ring: &Ring, index: usize) -> String {
+    ring.configuration(index) + "SessionQueueBytes = 65536\nSlowReaderTimeout = 1500\n"
+}
+
+#[tokio::test]
+async fn a_slow_reader_on_another_daemon_gets_everything() {
+    let ring = Ring::new(2);
+    let daemons: Vec<_> =
+        (0..2).map(|index| ring.start_from(index, &small_queues(&ring, index))).collect();
+    daemons.iter().for_each(|daemon| daemon.wait_members(2));
+    let (sender, _) = connect(&daemons[0].spread_name(), "sends").await;
+    let (slow_sender, mut slow) = connect(&daemons[1].spread_name(), "slow").await;
+    slow_sender.join("g").await.expect("joined");
+    wait_members(&mut slow, 1).await;
+    let (_, slow) = tokio::join!(send_all(&sender), async {
+        numbers(&mut slow, Some(Duration::from_millis(20))).await
+    });
+    let slow = slow.expect("a session that reads is never ended");
+    assert!(slow.iter().copied().eq(0..MESSAGES as u64), "all, in order");
+}
+
+#[tokio::test]
+async fn a_session_that_does_not_read_is_ended_alone() {
+    let ring = Ring::new(1);
+    let daemon = ring.start_from(0, &small_queues(&ring, 0));
+    daemon.wait_members(1);
+    let (sender, _) = connect(&daemon.spread_name(), "sends").await;
+    let (reads, mut reader) = connect(&daemon.spread_name(), "reads").await;
+    let (stuck, mut never) = connect(&daemon.spread_name(), "stuck").await;
+    reads.join("g").await.expect("joined");
+    stuck.join("g").await.expect("joined");
+    wait_members(&mut reader, 2).await;
+    let (_, all) = tokio::join!(send_all(&sender), numbers(&mut reader, None));
+    assert!(all.expect("reads on").iter().copied().eq(0..MESSAGES as u64));
+    let lost = loop {
+        match never.next().await {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("it did not disconnect"),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(lost, Error::Lost(_)), "{lost}");
+}
