@@ -5,7 +5,11 @@
 //! the CPU, sender's and receivers' together, per received packet of plain `sendto` and `recv`.
 
 mod cpu;
+mod daemons;
+mod membership;
 mod netns;
+mod session;
+mod throughput;
 mod unit;
 
 use anyhow::Result;
@@ -22,6 +26,10 @@ pub struct Arguments {
 enum What {
     /// The unit u only.
     Unit(unit::Arguments),
+    /// Longest gap at the others when a daemon starts, stops or is killed, and how soon a started one serves.
+    Membership(membership::Arguments),
+    /// Messages per second and CPU per message.
+    Throughput(throughput::Arguments),
     /// One end of the unit's measurement (started by `unit`).
     #[command(hide = true)]
     UnitEnd(unit::End),
@@ -31,6 +39,14 @@ enum What {
 pub fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.what {
         What::UnitEnd(end) => unit::run_end(end),
+        What::Membership(arguments) => {
+            netns::require()?;
+            membership::run(arguments)
+        }
+        What::Throughput(arguments) => {
+            netns::require()?;
+            throughput::run(arguments)
+        }
         What::Unit(unit) => {
             netns::require()?;
             println!("{}", cpu::machine());

@@ -71,6 +71,9 @@ Examples:
   spread-flood --service safe --bytes 64 --in-flight 3000 --json
 Exit code 1: messages were lost, doubled or in different orders.";
 
+/// What a receiver sends to itself behind its join.
+const READY: &[u8] = b"ready";
+
 fn service(text: &str) -> Result<Service, String> {
     let all = [
         ("unreliable", Service::Unreliable),
@@ -102,6 +105,10 @@ async fn run(cli: &Cli) -> Result<bool> {
     if cli.bytes < payload::BYTES {
         bail!("--bytes has to be {} at least: sender, number and time stand in it", payload::BYTES);
     }
+    // Each session is a descriptor: take as many as the system gives.
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let most = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, most)?;
     let (senders, receivers) = connect(cli).await?;
     let origin = Instant::now();
     let window = Arc::new(Window::new(senders.len(), receivers.len(), cli.in_flight));
@@ -158,7 +165,7 @@ fn measured(cli: &Cli) -> (Duration, Duration) {
     (start, start + Duration::from_secs_f64(cli.duration.max(0.1)))
 }
 
-/// Connects all, and waits until every receiver sees all of them in the group.
+/// Connects all, and waits until every receiver is in the group.
 async fn connect(cli: &Cli) -> Result<(Vec<Sender>, Vec<Receiver>)> {
     let connector = |name| Connector::new(name).message_bytes(cli.message_bytes);
     let (mut senders, mut receivers) = (Vec::new(), Vec::new());
@@ -168,27 +175,28 @@ async fn connect(cli: &Cli) -> Result<(Vec<Sender>, Vec<Receiver>)> {
     let mut joined = Vec::new();
     for (index, server) in cli.server.iter().enumerate() {
         for number in 0..cli.receivers {
-            let name = format!("r{index}-{number}x{tag}");
-            let (sender, receiver) =
-                connector(name).connect(server).await.with_context(|| failed(server))?;
+            // Views of a group with many members cost their square: the first one counts them for all.
+            let name = format!("r{index}{number}x{tag}");
+            let connected = connector(name).membership(number == 0).connect(server).await;
+            let (sender, receiver) = connected.with_context(|| failed(server))?;
             sender.join(&cli.group).await?;
+            // Ordered after the join: who has it is in the group.
+            let me = [sender.name().clone()];
+            sender.multicast(Service::Agreed, &me, 0, READY).await?;
             joined.push(sender);
             receivers.push(receiver);
         }
         for number in 0..if index < sending { cli.senders } else { 0 } {
-            let name = format!("s{index}-{number}x{tag}");
+            let name = format!("s{index}{number}x{tag}");
             let connected = connector(name).membership(false).connect(server).await;
             let (sender, _) = connected.with_context(|| failed(server))?;
             senders.push(sender);
         }
     }
-    let expected = receivers.len();
     for receiver in &mut receivers {
         loop {
             let event = receiver.next().await?.context("a session ended before the start")?;
-            if let Event::View(view) = event
-                && view.members.len() >= expected
-            {
+            if matches!(&event, Event::Message(message) if message.payload == READY) {
                 break;
             }
         }
