@@ -359,15 +359,15 @@ async fn write_on(hub: Rc<Hub>, id: ConnectionId, connection: Rc<Connection>) {
         if connection.writable().await.is_err() {
             return;
         }
-        let before = connection.has_more();
         match connection.write() {
-            Ok(written) if written > 0 => {
+            // Nothing may be left: what was queued was written at once meanwhile.
+            Ok(0) => {}
+            Ok(written) => {
                 let now = hub.now();
                 hub.front.borrow_mut().written(now, id, written);
                 hub.press();
             }
-            Ok(_) if before => {}
-            _ => return,
+            Err(_) => return,
         }
     }
 }

@@ -28,8 +28,6 @@ pub struct Arguments {
     /// Runs of each cell; the median counts.
     #[arg(long, default_value_t = 3)]
     runs: usize,
-    #[command(flatten)]
-    unit: unit::Arguments,
 }
 
 /// The original's rate in messages per second and CPU of all daemons per message in microseconds, unicast.
@@ -54,7 +52,7 @@ fn original(daemons: usize, bytes: usize, service: &str) -> Option<(f64, f64)> {
 /// Measures all cells and prints the table.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let binaries = Binaries::find(&arguments.options)?;
-    let u = unit::measure(&arguments.unit)?;
+    let u = unit::measure(&unit::Arguments::default())?;
     let sealed = if binaries.encryption { "sealed" } else { "in clear text" };
     println!("{}; u = {u:.2} us; ring packets {sealed}", cpu::machine());
     println!(

@@ -21,6 +21,12 @@ pub struct Arguments {
     seconds: u64,
 }
 
+impl Default for Arguments {
+    fn default() -> Self {
+        Self { seconds: 2 }
+    }
+}
+
 /// One process of the measurement.
 #[derive(clap::Args)]
 pub struct End {

@@ -88,3 +88,34 @@ async fn a_session_that_does_not_read_is_ended_alone() {
     };
     assert!(matches!(lost, Error::Lost(_)), "{lost}");
 }
+
+/// Queues fill and empty all the time here: a writer that stops when it finds its queue written by others shows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_at_the_edge_of_its_socket_buffer_gets_everything() {
+    const WINDOW: usize = 800;
+    const ALL: usize = 60_000;
+    let ring = Ring::new(1);
+    let daemon = ring.start(0);
+    daemon.wait_members(1);
+    let socket = ring.path("sockets0").join("4803").display().to_string();
+    let (sender, mut receiver) = connect(&socket, "edge").await;
+    let window = std::sync::Arc::new(tokio::sync::Semaphore::new(WINDOW));
+    let (me, permits) = ([sender.name().clone()], window.clone());
+    let sending = tokio::spawn(async move {
+        for _ in 0..ALL {
+            permits.acquire().await.expect("open").forget();
+            sender.multicast(Service::Safe, &me, 0, [b'.'; 1350]).await.expect("sent");
+        }
+        sender
+    });
+    let mut count = 0;
+    while count < ALL {
+        let event = tokio::time::timeout(Duration::from_secs(10), receiver.next()).await;
+        let event = event.unwrap_or_else(|_| panic!("{count} of {ALL} came"));
+        if let Some(Event::Message(_)) = event.expect("the session lives") {
+            count += 1;
+            window.add_permits(1);
+        }
+    }
+    sending.await.expect("all was sent");
+}

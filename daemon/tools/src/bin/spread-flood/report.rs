@@ -36,6 +36,9 @@ pub(crate) struct Report {
     network_views: u64,
     /// Sessions that ended before the end.
     ended: Vec<String>,
+    /// Where something is missing: messages of each sender, sent and received by each receiver.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counts: Option<(Vec<u64>, Vec<Vec<u64>>)>,
     #[serde(skip)]
     histogram: Histogram<u64>,
 }
@@ -59,7 +62,7 @@ impl Report {
         let behind = |received: &Received| -> u64 {
             received.counts.iter().zip(sent).map(|(count, sent)| sent.saturating_sub(*count)).sum()
         };
-        let lost = stayed.iter().map(|received| received.missed + behind(received)).sum();
+        let lost: u64 = stayed.iter().map(|received| received.missed + behind(received)).sum();
         let mut histogram = stayed.first().map_or_else(
             || Received::new(0, 0, std::time::Instant::now(), Default::default()).latency,
             |first| first.latency.clone(),
@@ -99,6 +102,9 @@ impl Report {
             views: most(|received| received.views).unwrap_or(0),
             network_views: most(|received| received.network_views).unwrap_or(0),
             ended: received.iter().filter_map(|received| received.ended.clone()).collect(),
+            counts: (lost > 0).then(|| {
+                (sent.to_vec(), received.iter().map(|received| received.counts.clone()).collect())
+            }),
             histogram,
         }
     }
