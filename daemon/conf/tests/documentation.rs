@@ -1,0 +1,37 @@
+//! docs/configuration.md names what the parser knows, and its examples are right.
+
+use spread_conf::{option_names, parse};
+
+const DOCUMENT: &str = include_str!("../../../docs/configuration.md");
+
+/// Blocks of code of the document.
+fn blocks() -> impl Iterator<Item = &'static str> {
+    DOCUMENT.split("```").skip(1).step_by(2)
+}
+
+#[test]
+fn every_option_is_described_in_a_table() {
+    let described = |option: &str| {
+        let name = format!("`{option}`");
+        DOCUMENT.lines().any(|line| {
+            line.strip_prefix("| ")
+                .is_some_and(|row| row.split(" | ").next().is_some_and(|cell| cell.contains(&name)))
+        })
+    };
+    let missing: Vec<&str> = option_names().filter(|option| !described(option)).collect();
+    assert!(missing.is_empty(), "docs/configuration.md does not describe {missing:?}");
+}
+
+#[test]
+fn the_examples_are_read_without_a_finding() {
+    let examples: Vec<&str> = blocks()
+        .filter(|block| block.contains("Spread_Segment") && block.contains(" d1 "))
+        .filter(|block| !block.contains("error:"))
+        .collect();
+    assert_eq!(examples.len(), 2);
+    for example in examples {
+        let (conf, warnings) = parse(example).expect(example);
+        assert_eq!(conf.slots.len(), 3);
+        assert!(warnings.is_empty(), "{warnings:?}");
+    }
+}
