@@ -14,6 +14,8 @@ const HURRY_INTERVAL: Duration = Duration::from_millis(4);
 const SILENT_INTERVALS: u32 = 3;
 /// The token rests after so many quiet rounds: by then everybody knows that everything is stable.
 const QUIET_ROUNDS: u32 = 3;
+/// A token is not so many visits ahead of the last one seen here: at a million visits a second that is an hour.
+const VISITS_AHEAD: u64 = 1 << 32;
 
 /// The token's state at one daemon.
 #[derive(Debug)]
@@ -122,6 +124,14 @@ impl Ring {
         if token.tag != tag {
             return;
         }
+        let gap = self.settings.windows.gap_packets;
+        if !order.is_peer(from, self.me.slot)
+            || token.visit > operational.last_visit.saturating_add(VISITS_AHEAD)
+            || token.aru > token.seq
+            || !order.is_near(token.seq, gap)
+        {
+            return self.refuse_malformed();
+        }
         if token.visit <= operational.last_visit {
             if token.wants_sign {
                 let visit = operational.last_visit;
@@ -192,7 +202,7 @@ impl Ring {
         self.counters.packets_ordered += fresh.len() as u64;
         self.counters.backlog_bytes = self.backlog.bytes() as u64;
         op.sent = fresh.len() as u32;
-        token.sent += op.sent;
+        token.sent = token.sent.saturating_add(op.sent);
         if !fresh.is_empty() {
             token.last_sender = self.me.slot;
         }
@@ -292,7 +302,7 @@ impl Ring {
         self.installed_elsewhere(now, data.tag);
         let gap = u64::from(self.settings.windows.gap_packets) * 2;
         let Some(order) = &mut self.order else { return };
-        if data.tag != order.tag || self.me.slot == data.originator {
+        if data.tag != order.tag || !order.is_peer(data.originator, self.me.slot) {
             return;
         }
         let (originator, visit) = (data.originator, data.visit);
