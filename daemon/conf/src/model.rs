@@ -32,6 +32,8 @@ pub enum Profile {
     Lan,
     /// Far apart.
     Wan,
+    /// From the nine timeouts of the original, where they have a counterpart.
+    Custom,
 }
 
 /// Packets in flight; `None`: the default.
@@ -134,6 +136,15 @@ impl SlotConf {
     }
 }
 
+/// An option as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// Its name.
+    pub name: String,
+    /// All of it: the name and what it was given.
+    pub text: String,
+}
+
 /// Everything a configuration file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conf {
@@ -153,7 +164,7 @@ pub struct Conf {
     pub access_rules: Vec<String>,
     /// Windows.
     pub windows: Windows,
-    /// The nine timeouts of the original, if given.
+    /// The nine timeouts of the original, if given; used in the custom profile only.
     pub timeouts: Option<Timeouts>,
     /// Timers.
     pub profile: Profile,
@@ -187,8 +198,8 @@ pub struct Conf {
     pub event_log_file: Option<String>,
     /// Lowest level logged.
     pub event_priority: String,
-    /// Options of the original that are read and have no effect here, by name.
-    pub without_effect: Vec<String>,
+    /// Options of the original that are read and have no effect here.
+    pub without_effect: Vec<Statement>,
 }
 
 impl Default for Conf {

@@ -73,6 +73,11 @@ const OPTIONS: &[(&str, Takes)] = &[
     ("Window", Takes::Value),
 ];
 
+/// The names of all options, in alphabetical order.
+pub fn option_names() -> impl Iterator<Item = &'static str> {
+    OPTIONS.iter().map(|(name, _)| *name)
+}
+
 /// What the option of this name takes.
 pub(crate) fn takes(name: &str) -> Option<Takes> {
     OPTIONS.iter().find(|(known, _)| *known == name).map(|(_, takes)| *takes)
@@ -128,16 +133,16 @@ pub(crate) const TIMEOUTS: [&str; 9] = [
     "LookupTimeout",
 ];
 
-/// Takes one option's value.
+/// Takes one option's value; `Ok(false)` where the option has no effect here.
 pub(crate) fn set(
     name: &str,
     value: &str,
     conf: &mut Conf,
     gathered: &mut Gathered,
-) -> Result<(), Misfit> {
+) -> Result<bool, Misfit> {
     if let Some(index) = TIMEOUTS.iter().position(|known| *known == name) {
         gathered.timeouts[index] = Some(number(value, 1, 999_999)?);
-        return Ok(());
+        return Ok(true);
     }
     match name {
         "Window" => conf.windows.window = Some(number(value, 1, 999_999)?),
@@ -193,7 +198,9 @@ pub(crate) fn set(
         "MaxSessions" => conf.max_sessions = number(value, 1, 1_000_000)?,
         "PacketBytes" => conf.packet_bytes = Some(number(value, 576, 65_000)?),
         "Profile" => {
-            gathered.profile = Some(choose(value, &[("LAN", Profile::Lan), ("WAN", Profile::Wan)])?)
+            let choices =
+                [("LAN", Profile::Lan), ("WAN", Profile::Wan), ("custom", Profile::Custom)];
+            gathered.profile = Some(choose(value, &choices)?);
         }
         "RingEncryption" => {
             let choices =
@@ -210,9 +217,9 @@ pub(crate) fn set(
         }
         "SlowReaderTimeout" => gathered.slow_reader_timeout = Some(number(value, 1, 999_999)?),
         "UnixSocketDirectory" => conf.unix_socket_directory = value.to_owned(),
-        _ => conf.without_effect.push(name.to_owned()),
+        _ => return Ok(false),
     }
-    Ok(())
+    Ok(true)
 }
 
 /// How slow readers are treated: the original's way if its option is there and nothing else is said.

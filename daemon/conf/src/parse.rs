@@ -1,17 +1,17 @@
 //! Tokens to a [`Conf`]; goes on after an error.
 
+use crate::address::{looks_like_address, split_port};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::lex::{Kind, Token, lex};
-use crate::model::{Conf, Interface, Profile, Segment, SlotConf, Timeouts};
-use crate::options::{self, Gathered, TIMEOUTS, Takes};
+use crate::model::{Conf, Interface, Segment, SlotConf, Statement};
+use crate::options::{self, Gathered, Takes};
 use core::ops::Range;
+use std::collections::BTreeMap;
 
 /// Port of a segment that names none.
 const PORT: u16 = 4803;
 /// Most bytes of a daemon's name.
 const NAME_BYTES: usize = 19;
-/// Most slots of one ring.
-const SLOTS: usize = 1024;
 
 /// Reads a configuration. `Err` has every finding; `Ok` has warnings only.
 pub fn parse(text: &str) -> Result<(Conf, Vec<Diagnostic>), Vec<Diagnostic>> {
@@ -25,6 +25,7 @@ pub fn parse(text: &str) -> Result<(Conf, Vec<Diagnostic>), Vec<Diagnostic>> {
         conf: Conf::default(),
         gathered: Gathered::default(),
         places: Vec::new(),
+        options: BTreeMap::new(),
     };
     while parser.at < parser.tokens.len() {
         parser.statement();
@@ -38,15 +39,17 @@ pub fn parse(text: &str) -> Result<(Conf, Vec<Diagnostic>), Vec<Diagnostic>> {
     }
 }
 
-struct Parser<'a> {
-    text: &'a str,
+pub(crate) struct Parser<'a> {
+    pub(crate) text: &'a str,
     tokens: Vec<Token>,
     at: usize,
-    found: Vec<Diagnostic>,
-    conf: Conf,
-    gathered: Gathered,
+    pub(crate) found: Vec<Diagnostic>,
+    pub(crate) conf: Conf,
+    pub(crate) gathered: Gathered,
     /// Port written behind each daemon's address, and where its name stands.
-    places: Vec<(Option<u16>, Range<usize>)>,
+    pub(crate) places: Vec<(Option<u16>, Range<usize>)>,
+    /// Where each option stands; the last one counts.
+    pub(crate) options: BTreeMap<String, Range<usize>>,
 }
 
 impl Parser<'_> {
@@ -74,43 +77,50 @@ impl Parser<'_> {
         };
         self.error(span, format!("`{word}` is no option"), help);
         // What belongs to it is skipped, so that one mistake is one finding.
-        if self.eat(&Kind::Equals) {
-            self.at += 1;
-        }
+        let valued = self.eat(&Kind::Equals);
         if self.peek() == Some(&Kind::Open) {
             self.skip_block();
+        } else if valued {
+            self.at += 1;
         }
     }
 
     fn option(&mut self, name: &str, takes: Takes, span: &Range<usize>) {
+        self.options.insert(name.to_owned(), span.clone());
         match takes {
-            Takes::Nothing => self.conf.without_effect.push(name.to_owned()),
-            Takes::Rows => {
-                self.conf.without_effect.push(name.to_owned());
-                self.skip_block();
-            }
-            Takes::Words => {
-                self.conf.without_effect.push(name.to_owned());
-                if !self.eat(&Kind::Equals) || self.peek() != Some(&Kind::Open) {
-                    return self.error(
-                        span.clone(),
-                        format!("{name} needs a list"),
-                        format!("write `{name} = {{ PRINT EXIT }}`"),
-                    );
-                }
-                self.skip_block();
-            }
-            Takes::Perhaps if self.peek() != Some(&Kind::Equals) => {
-                self.conf.without_effect.push(name.to_owned());
-            }
+            Takes::Nothing => self.without_effect(name, span),
+            Takes::Rows => self.list(name, span, "{ 1 2 }"),
+            Takes::Words if self.eat(&Kind::Equals) => self.list(name, span, "= { PRINT EXIT }"),
+            Takes::Words => self.no_list(name, span, "= { PRINT EXIT }"),
+            Takes::Perhaps if self.peek() != Some(&Kind::Equals) => self.without_effect(name, span),
             Takes::Value | Takes::Perhaps => self.value(name, span),
         }
     }
 
-    fn value(&mut self, name: &str, span: &Range<usize>) {
+    fn list(&mut self, name: &str, span: &Range<usize>, example: &str) {
+        if self.peek() == Some(&Kind::Open) && self.skip_block() {
+            self.without_effect(name, span);
+        } else {
+            self.no_list(name, span, example);
+        }
+    }
+
+    fn no_list(&mut self, name: &str, span: &Range<usize>, example: &str) {
+        let help = format!("write `{name} {example}`");
+        self.error(span.clone(), format!("{name} needs a list in braces"), help);
+    }
+
+    /// Keeps an option that is read for the original's sake, up to the last token taken.
+    fn without_effect(&mut self, name: &str, span: &Range<usize>) {
+        let end = self.tokens.get(self.at - 1).map_or(span.end, |token| token.span.end);
+        let text = self.text[span.start..end].to_owned();
+        self.conf.without_effect.push(Statement { name: name.to_owned(), text });
+    }
+
+    fn value(&mut self, name: &str, name_span: &Range<usize>) {
         if !self.eat(&Kind::Equals) {
             return self.error(
-                span.clone(),
+                name_span.clone(),
                 format!("{name} needs a value"),
                 format!("write `{name} = VALUE`"),
             );
@@ -119,15 +129,16 @@ impl Parser<'_> {
             self.tokens.get(self.at).cloned()
         else {
             return self.error(
-                span.clone(),
+                name_span.clone(),
                 format!("{name} needs a value"),
                 format!("write `{name} = VALUE`"),
             );
         };
         self.at += 1;
-        if let Err((message, help)) = options::set(name, &value, &mut self.conf, &mut self.gathered)
-        {
-            self.error(span, format!("{name}: {message}"), help);
+        match options::set(name, &value, &mut self.conf, &mut self.gathered) {
+            Ok(true) => {}
+            Ok(false) => self.without_effect(name, name_span),
+            Err((message, help)) => self.error(span, format!("{name}: {message}"), help),
         }
     }
 
@@ -172,6 +183,10 @@ impl Parser<'_> {
                 Some(Token { kind: Kind::Close, .. }) => {
                     self.at += 1;
                     return;
+                }
+                Some(Token { kind: Kind::Word(word), span }) if word == "Spread_Segment" => {
+                    let message = "the segment before this one has no end";
+                    return self.error(span, message, "close it with `}`");
                 }
                 Some(Token { kind: Kind::Word(name), span }) => {
                     self.at += 1;
@@ -299,84 +314,6 @@ impl Parser<'_> {
         list
     }
 
-    /// What can be judged only at the end.
-    fn finish(&mut self) {
-        if self.conf.slots.is_empty() && self.found.is_empty() {
-            let end = self.text.len()..self.text.len();
-            self.error(
-                end,
-                "no daemon is listed",
-                "write `Spread_Segment 127.0.0.255:4803 { localhost 127.0.0.1 }`",
-            );
-        }
-        if self.conf.slots.len() > SLOTS {
-            let span = self.places[SLOTS].1.clone();
-            self.error(span, format!("more than {SLOTS} daemons are listed"), "list fewer");
-        }
-        if self.gathered.daemon_ports {
-            for (slot, (port, _)) in self.conf.slots.iter_mut().zip(&self.places) {
-                slot.port = port.unwrap_or(slot.port);
-            }
-        }
-        self.finish_timeouts();
-        self.finish_windows();
-        let wide = if self.conf.is_wide() { Profile::Wan } else { Profile::Lan };
-        self.conf.profile = self.gathered.profile.unwrap_or(wide);
-        self.conf.slow_reader = options::slow_reader(&self.gathered);
-        if self.conf.seals() && self.conf.ring_key_file.is_none() {
-            let help = "name the file as RingKeyFile, or write `RingEncryption = off`";
-            self.error(0..0, "RingEncryption is on and there is no key", help);
-        }
-        if !self.conf.seals()
-            && self.conf.encryption == crate::model::Encryption::Auto
-            && self.conf.slots.len() > 1
-        {
-            let message = "ring packets are neither encrypted nor authenticated";
-            let finding = Diagnostic::new(
-                self.text,
-                0..0,
-                message,
-                "name a RingKeyFile, or write `RingEncryption = off`",
-            );
-            self.found.push(finding.warning());
-        }
-    }
-
-    fn finish_timeouts(&mut self) {
-        let given: Vec<u32> =
-            self.gathered.timeouts.iter().filter_map(|timeout| *timeout).collect();
-        match given[..] {
-            [] => {}
-            [token, hurry, alive, join, rep, seg, gather, form, lookup] => {
-                self.conf.timeouts =
-                    Some(Timeouts { token, hurry, alive, join, rep, seg, gather, form, lookup });
-            }
-            _ => {
-                let missing: Vec<&str> = TIMEOUTS
-                    .iter()
-                    .zip(&self.gathered.timeouts)
-                    .filter(|(_, value)| value.is_none())
-                    .map(|(name, _)| *name)
-                    .collect();
-                let message =
-                    format!("some timeouts are given and others are not: {}", missing.join(", "));
-                self.error(0..0, message, "give all nine, or none");
-            }
-        }
-    }
-
-    fn finish_windows(&mut self) {
-        let windows = self.conf.windows;
-        let (window, personal) = (windows.window.unwrap_or(160), windows.personal.unwrap_or(20));
-        if personal > window && (windows.window.is_some() || windows.personal.is_some()) {
-            self.error(0..0, "PersonalWindow is larger than Window", "make it smaller");
-        }
-        let accelerated = windows.accelerated.unwrap_or(15.min(personal));
-        if windows.accelerated_ring == Some(true) && accelerated > personal {
-            self.error(0..0, "AcceleratedWindow is larger than PersonalWindow", "make it smaller");
-        }
-    }
-
     fn peek(&self) -> Option<&Kind> {
         self.tokens.get(self.at).map(|token| &token.kind)
     }
@@ -394,42 +331,23 @@ impl Parser<'_> {
         }
     }
 
-    fn skip_block(&mut self) {
+    /// Goes behind the next closing brace; `false` if there is none.
+    fn skip_block(&mut self) -> bool {
         while let Some(token) = self.tokens.get(self.at) {
             self.at += 1;
             if token.kind == Kind::Close {
-                return;
+                return true;
             }
         }
+        false
     }
 
-    fn error(&mut self, span: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+    pub(crate) fn error(
+        &mut self,
+        span: Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
         self.found.push(Diagnostic::new(self.text, span, message, help));
     }
-}
-
-/// Whether a word after a daemon's name is its address rather than the next daemon's name: it has a dot, a colon or a bracket, or
-/// is `localhost`.
-fn looks_like_address(word: &str) -> bool {
-    word == "localhost" || word.starts_with('[') || word.contains(':') || word.contains('.')
-}
-
-/// `host`, `host:port`, `[v6]`, `[v6]:port`; `None` where the port is no port or an address of digits is none.
-fn split_port(word: &str) -> Option<(&str, Option<u16>)> {
-    if let Some(rest) = word.strip_prefix('[') {
-        let (host, port) = rest.split_once(']')?;
-        host.parse::<core::net::Ipv6Addr>().ok()?;
-        return match port.strip_prefix(':') {
-            Some(port) => Some((host, Some(port.parse().ok()?))),
-            None if port.is_empty() => Some((host, None)),
-            None => None,
-        };
-    }
-    let (host, port) = match word.split_once(':') {
-        Some((_, rest)) if rest.contains(':') => return None,
-        Some((host, port)) => (host, Some(port.parse().ok()?)),
-        None => (word, None),
-    };
-    let digits = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    (!digits || host.parse::<core::net::Ipv4Addr>().is_ok()).then_some((host, port))
 }

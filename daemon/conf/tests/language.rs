@@ -42,7 +42,7 @@ fn one_run_shows_every_error_with_line_column_and_help() {
     let found = parse(text).expect_err("nearly all of it is wrong");
     let places: Vec<(usize, usize)> =
         found.iter().map(|finding| (finding.line, finding.column)).collect();
-    assert_eq!(places, [(1, 1), (3, 6), (4, 3), (5, 3), (7, 10), (1, 1)], "{found:#?}");
+    assert_eq!(places, [(1, 1), (3, 6), (4, 3), (5, 3), (7, 10), (8, 1)], "{found:#?}");
     assert!(found[0].help.contains("Window"));
     assert!(found.iter().all(|finding| !finding.help.is_empty()));
 }
@@ -78,6 +78,10 @@ fn names_and_numbers_that_the_original_refuses_are_refused() {
         "Spread_Segment 10.0.0.255 { a 10.0.0.1",
         "EventLogFile = \"open",
         "PersonalWindow = 9\nWindow = 8\nSpread_Segment 10.0.0.255 { a 10.0.0.1 }",
+        "RouteMatrix Spread_Segment 10.0.0.255 { a 10.0.0.1 }",
+        "DebugFlags = { PRINT Spread_Segment 10.0.0.255 { a 10.0.0.1 }",
+        "DebugFlags { PRINT } Spread_Segment 10.0.0.255 { a 10.0.0.1 }",
+        "Spread_Segment 10.0.0.255 { a 10.0.0.1 Spread_Segment 10.0.1.255 { b 10.0.1.1 }",
         "AccessControlPolicy = FOO\nSpread_Segment 10.0.0.255 { a 10.0.0.1 }",
         "",
     ] {
@@ -98,4 +102,45 @@ fn the_hash_is_of_the_places_and_nothing_else() {
     assert_eq!(compare(&one, &more), [Difference::Membership("c".into())]);
     let moved = read("Spread_Segment 10.0.0.255 { a 10.0.0.1 b 10.0.0.9 }");
     assert_eq!(compare(&one, &moved), [Difference::NewRing("b".into())]);
+}
+
+const NINE: &str = "TokenTimeout = 1250 HurryTimeout = 500 AliveTimeout = 250\n JoinTimeout = 250 \
+    RepTimeout = 625 SegTimeout = 500 GatherTimeout = 1250 FormTimeout = 1250 LookupTimeout = 30000";
+const ONE: &str = "Spread_Segment 10.0.0.255 { a 10.0.0.1 }";
+
+#[test]
+fn timeouts_of_the_original_are_warned_about_once_and_change_nothing() {
+    for profile in ["", "Profile = lan"] {
+        let (conf, warnings) = parse(&format!("{ONE}\n{NINE}\n{profile}")).expect("right");
+        assert_eq!(conf.profile, Profile::Lan);
+        assert_eq!(conf.timeouts.map(|timeouts| timeouts.gather), Some(1250));
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert_eq!((warnings[0].line, warnings[0].column), (2, 1));
+        assert!(warnings[0].help.contains("Profile = custom"));
+    }
+}
+
+#[test]
+fn the_custom_profile_takes_nine_timeouts_that_fit_together() {
+    let (conf, warnings) =
+        parse(&format!("Profile = Custom\n{NINE}\n{ONE}")).expect("all nine are there");
+    assert_eq!(conf.profile, Profile::Custom);
+    assert!(warnings.is_empty(), "{warnings:?}");
+    for (wrong, place) in [
+        (format!("Profile = custom\n{ONE}"), (1, 1)),
+        (format!("Profile = custom\n{NINE}\nHurryTimeout = 1250\n{ONE}"), (4, 1)),
+        (format!("Profile = custom\n{NINE}\nJoinTimeout = 1250\n{ONE}"), (4, 1)),
+    ] {
+        let found = parse(&wrong).expect_err("the timeouts are missing or do not fit");
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((found[0].line, found[0].column), place, "{found:?}");
+    }
+}
+
+#[test]
+fn one_mistake_is_one_finding() {
+    for text in ["Unknown = { a b { c }", "Unknown { 1 2 }", "Unknown = 3", "Unknown"] {
+        let found = parse(&format!("{text}\n{ONE}")).expect_err("no such option");
+        assert_eq!(found.len(), 1, "{text}: {found:?}");
+    }
 }

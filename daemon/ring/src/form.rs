@@ -14,7 +14,8 @@
 //! remembers the attempt: meeting one that installed it, it installs it late (see [`Ring::late_install`]).
 
 use crate::interface::{Destination, Phase, Reason};
-use crate::ring::{Ring, State};
+use crate::order::Order;
+use crate::ring::{EPOCH_MOST, Ring, State};
 use core::time::Duration;
 use spread_wire::ids::{BootId, ConfigurationId, Slot};
 use spread_wire::packet::{OldRing, Packet, Plan, Propose, TOKEN_REQUESTS, tag};
@@ -130,7 +131,7 @@ impl Ring {
             daemon.slot == self.me.slot || self.paths.is_valid(daemon.slot, daemon.boot)
         });
         let fits = propose.members.iter().all(|(daemon, _)| daemon.slot.0 < self.settings.slots);
-        if !me || !paths || !fits || propose.id.epoch <= self.epoch {
+        if !me || !paths || !fits || !(self.epoch + 1..=EPOCH_MOST).contains(&propose.id.epoch) {
             return;
         }
         let olds: Vec<ConfigurationId> =
@@ -215,6 +216,11 @@ impl Ring {
     fn take_plan(&mut self, now: Instant, reports: Vec<(Slot, OldRing)>) {
         let timeout = self.settings.timers.form_timeout;
         let State::Form(form) = &mut self.phase else { return };
+        let gap = self.settings.windows.gap_packets;
+        let near = |order: &Order| reports.iter().all(|(_, known)| order.is_near(known.high, gap));
+        if !self.order.as_ref().is_none_or(near) {
+            return self.refuse_malformed();
+        }
         if form.plan.is_none() {
             form.plan = Some(reports);
             form.deadline = now + timeout;
@@ -298,7 +304,9 @@ impl Ring {
     pub(crate) fn on_complete(&mut self, now: Instant, from: Slot, tag: u64) {
         match &self.phase {
             State::Form(form) if form.tag == tag && form.representative() == self.me.slot => {
-                self.take_complete(now, from);
+                if form.propose.members.iter().any(|(daemon, _)| daemon.slot == from) {
+                    self.take_complete(now, from);
+                }
             }
             // It missed our Install.
             State::Operational(_) if self.order.as_ref().is_some_and(|order| order.tag == tag) => {

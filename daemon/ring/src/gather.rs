@@ -1,7 +1,7 @@
 //! Gather: who is there? Everybody repeats whom it knows until all say the same; no timer is needed when all answer.
 
 use crate::interface::{Destination, Phase, Reason, Received, Refusal};
-use crate::ring::{Ring, State};
+use crate::ring::{EPOCH_MOST, Ring, State};
 use core::time::Duration;
 use spread_wire::ids::{BootId, Claim, ConfigurationId, DaemonId, Slot};
 use spread_wire::packet::{Join, Packet, Propose};
@@ -127,6 +127,9 @@ impl Ring {
         }
         if join.me.slot != received.slot || join.me.boot != received.boot || self.said_farewell() {
             return;
+        }
+        if join.epoch > EPOCH_MOST {
+            return self.refuse(received.slot, received.from, Refusal::Malformed);
         }
         let latest = self.attempts.entry((received.slot, received.boot)).or_default();
         let newer = join.attempt > *latest;

@@ -16,6 +16,8 @@ const SILENT_INTERVALS: u32 = 3;
 const HOLD: Duration = Duration::from_millis(2);
 /// The token rests after so many quiet rounds: by then everybody knows that everything is stable.
 const QUIET_ROUNDS: u32 = 3;
+/// A token is not so many visits ahead of the last one seen here: at a million visits a second that is an hour.
+const VISITS_AHEAD: u64 = 1 << 32;
 
 /// The token's state at one daemon.
 #[derive(Debug)]
@@ -130,6 +132,14 @@ impl Ring {
         if token.tag != tag {
             return;
         }
+        let gap = self.settings.windows.gap_packets;
+        if !order.is_peer(from, self.me.slot)
+            || token.visit > operational.last_visit.saturating_add(VISITS_AHEAD)
+            || token.aru > token.seq
+            || !order.is_near(token.seq, gap)
+        {
+            return self.refuse_malformed();
+        }
         if token.visit <= operational.last_visit {
             if token.wants_sign {
                 let visit = operational.last_visit;
@@ -206,7 +216,7 @@ impl Ring {
             // The whole window is taken, so nobody sends more than a trickle until this daemon's clients have read.
             op.sent = op.sent.max(windows.window_packets);
         }
-        token.sent += op.sent;
+        token.sent = token.sent.saturating_add(op.sent);
         if !fresh.is_empty() {
             token.last_sender = self.me.slot;
         }
@@ -309,7 +319,7 @@ impl Ring {
         self.installed_elsewhere(now, data.tag);
         let gap = u64::from(self.settings.windows.gap_packets) * 2;
         let Some(order) = &mut self.order else { return };
-        if data.tag != order.tag || self.me.slot == data.originator {
+        if data.tag != order.tag || !order.is_peer(data.originator, self.me.slot) {
             return;
         }
         let (originator, visit) = (data.originator, data.visit);

@@ -8,6 +8,9 @@ use spread_wire::packet::{Data, OldRing, tag};
 use spread_wire::service::Guarantee;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+/// No member is ahead of another by more than so many times its gap; their settings may differ.
+const NEAR_GAPS: u64 = 8;
+
 /// A received or own packet.
 #[derive(Clone, Debug)]
 struct Stored {
@@ -55,6 +58,17 @@ impl Order {
 
     pub(crate) fn id(&self) -> ConfigurationId {
         self.configuration.id
+    }
+
+    /// Whether the slot is another member's.
+    pub(crate) fn is_peer(&self, slot: Slot, me: Slot) -> bool {
+        slot != me && self.configuration.members.iter().any(|member| member.slot == slot)
+    }
+
+    /// Whether a member that keeps to the window can have come to this sequence number. Ranges up to a number
+    /// from a packet are walked through, so a number beyond is not believed.
+    pub(crate) fn is_near(&self, seq: u64, gap_packets: u32) -> bool {
+        seq <= self.aru.saturating_add(u64::from(gap_packets) * NEAR_GAPS)
     }
 
     /// Takes a packet; `false` if it was there already or lies outside `gap` packets.

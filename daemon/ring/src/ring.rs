@@ -27,6 +27,8 @@ const LATE: Duration = Duration::from_millis(30);
 const FAREWELLS: u32 = 4;
 /// Time between farewells.
 const FAREWELL_INTERVAL: Duration = Duration::from_millis(10);
+/// An epoch beyond is not believed: epochs rise by one, and the highest known has to have a next one.
+pub(crate) const EPOCH_MOST: u64 = 1 << 62;
 
 /// One daemon's part of a ring.
 ///
@@ -420,6 +422,11 @@ impl Ring {
     pub(crate) fn refuse(&mut self, slot: Slot, from: SocketAddr, why: Refusal) {
         *self.counters.refused.entry(why).or_default() += 1;
         self.outputs.push_back(Output::Trace(Trace::Refused { slot, from, why }));
+    }
+
+    /// Counts a packet that a daemon which keeps to the protocol does not send.
+    pub(crate) fn refuse_malformed(&mut self) {
+        *self.counters.refused.entry(Refusal::Malformed).or_default() += 1;
     }
 
     pub(crate) fn trace_phase(&mut self, phase: Phase, reason: Reason) {

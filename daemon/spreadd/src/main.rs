@@ -17,6 +17,7 @@ mod ring_thread;
 mod settings;
 mod snapshot;
 mod telemetry;
+mod timers;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;

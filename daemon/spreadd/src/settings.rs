@@ -1,14 +1,15 @@
 //! From the command line and spread.conf to what each part has to know.
 
 use crate::cli::{Arguments, YesNo};
+use crate::timers::timers;
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
-use spread_conf::{AddressLine, Conf, Diagnostic, Profile, Severity, SlotConf, SlowReader};
+use spread_conf::{AddressLine, Conf, Diagnostic, Severity, SlotConf, SlowReader};
 use spread_engine::{EngineSettings, SlotDescription};
 use spread_front::{
     AccessRule, Action, AddressRule, Authentication, FrontSettings, Operation, Passwords, Pattern,
 };
-use spread_ring::{Timers, Windows};
+use spread_ring::Windows;
 use spread_seal::{Key, OVERHEAD_BYTES, parse_keys};
 use spread_wire::frame::Layout;
 use spread_wire::ids::{BootId, EndpointName, EndpointUid, RingNumber, Slot};
@@ -237,14 +238,6 @@ fn read_keys(path: &Path) -> Result<Vec<Key>> {
         bail!("{} has no key: write `1 ` and 64 hexadecimal digits", path.display());
     }
     Ok(keys)
-}
-
-/// Timers of the profile; the original's nine, where given, move the ones that mean the same.
-fn timers(conf: &Conf) -> Timers {
-    match conf.profile {
-        Profile::Lan => Timers::lan(),
-        Profile::Wan => Timers::wan(),
-    }
 }
 
 fn windows(conf: &Conf) -> Windows {

@@ -17,8 +17,9 @@ mod snapshot;
 
 pub use conditions::{ConditionStatus, PlannedCondition};
 pub use decide::{Action, Plan, plan, restart_backoff_millis};
-pub use ring_config::{RenderError, RingConfig, SlotPlace};
+pub use ring_config::{RingConfig, SlotPlace};
 pub use snapshot::{SlotFact, Snapshot, slot_name};
+pub use spread_conf::RenderError;
 
 #[cfg(test)]
 mod tests;

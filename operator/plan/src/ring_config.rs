@@ -1,8 +1,12 @@
 //! The daemons' configuration file, from the object and the places of its slots.
 
-use spread_conf::{Conf, Encryption, Profile, Segment, SlotConf, SlowReader, Timeouts, parse};
+use spread_conf::{
+    Conf, Encryption, Profile, RenderError, Segment, SlotConf, SlowReader, Timeouts,
+};
 use spread_operator_api::{ProfileType, SlowReaderType, SpreadCluster};
-use thiserror::Error;
+
+/// First line of the file.
+const HEAD: &str = "# Written from the SpreadCluster object: edit that instead.\n";
 
 /// Seconds that a slow reader is waited for when the object does not say.
 const SLOW_READER_SECONDS: u32 = 10;
@@ -39,23 +43,10 @@ pub struct RingConfig<'a> {
     pub socket_directory: &'a str,
 }
 
-/// A configuration that a daemon would read otherwise than it was meant. The fault is ours or that
-/// of a value that cannot be written; nothing was changed.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("the rendered spread.conf does not read back as what was meant: {0}")]
-pub struct RenderError(String);
-
 impl RingConfig<'_> {
-    /// The text of the file, read again to be sure of it. The topology is the same for all daemons of
-    /// a ring.
+    /// The text of the file. The topology is the same for all daemons of a ring.
     pub fn render(&self) -> Result<String, RenderError> {
-        let conf = self.conf();
-        let text = write(&conf);
-        match parse(&text) {
-            Ok((read, _)) if read == conf => Ok(text),
-            Ok(_) => Err(RenderError("an option changed".to_owned())),
-            Err(diagnostics) => Err(RenderError(format!("{diagnostics:?}"))),
-        }
+        Ok(format!("{HEAD}{}", self.conf().render()?))
     }
 
     /// A segment per slot: the ring is unicast.
@@ -75,8 +66,9 @@ impl RingConfig<'_> {
             ring_number: self.ring_number,
             cluster_uid: self.cluster.metadata.uid.clone().unwrap_or_default(),
             profile: match spec.profile.r#type {
+                ProfileType::LAN => Profile::Lan,
                 ProfileType::WAN => Profile::Wan,
-                ProfileType::LAN | ProfileType::Custom => Profile::Lan,
+                ProfileType::Custom => Profile::Custom,
             },
             timeouts: self.timeouts(),
             encryption: if self.key_file.is_some() { Encryption::On } else { Encryption::Off },
@@ -124,59 +116,4 @@ impl RingConfig<'_> {
             lookup: profile.lookup_timeout_milliseconds?,
         })
     }
-}
-
-/// The options and slots that [`RingConfig`] sets, as text.
-fn write(conf: &Conf) -> String {
-    let mut lines = vec![
-        "# Written from the SpreadCluster object: edit that instead.".to_owned(),
-        "DaemonPorts = on".to_owned(),
-        format!("RingNumber = {}", conf.ring_number),
-        format!("UnixSocketDirectory = \"{}\"", conf.unix_socket_directory),
-        format!("Profile = {}", if conf.profile == Profile::Wan { "WAN" } else { "LAN" }),
-        format!("MaxMessageBytes = {}", conf.max_message_bytes),
-        format!("MaxSessions = {}", conf.max_sessions),
-        format!("SessionQueueBytes = {}", conf.session_queue_bytes),
-        format!("MaxGroupNameBytes = {}", conf.max_group_name_bytes),
-    ];
-    if !conf.cluster_uid.is_empty() {
-        lines.push(format!("ClusterUid = \"{}\"", conf.cluster_uid));
-    }
-    match &conf.ring_key_file {
-        Some(file) => lines.push(format!("RingEncryption = on\nRingKeyFile = \"{file}\"")),
-        None => lines.push("RingEncryption = off".to_owned()),
-    }
-    if let Some(endpoint) = &conf.admin_endpoint {
-        lines.push(format!("AdminEndpoint = \"{endpoint}\""));
-    }
-    lines.push(match conf.slow_reader {
-        SlowReader::Block { timeout_milliseconds } => {
-            format!("SlowReader = Block\nSlowReaderTimeout = {timeout_milliseconds}")
-        }
-        SlowReader::Disconnect { messages } => {
-            format!("SlowReader = Disconnect\nMaxSessionMessages = {messages}")
-        }
-    });
-    if let Some(timeouts) = &conf.timeouts {
-        lines.extend(write_timeouts(timeouts));
-    }
-    for SlotConf { name, host, port, .. } in &conf.slots {
-        lines.push(format!("\nSpread_Segment {host}:{port} {{\n    {name} {host}:{port}\n}}"));
-    }
-    lines.join("\n") + "\n"
-}
-
-fn write_timeouts(timeouts: &Timeouts) -> [String; 9] {
-    [
-        ("TokenTimeout", timeouts.token),
-        ("HurryTimeout", timeouts.hurry),
-        ("AliveTimeout", timeouts.alive),
-        ("JoinTimeout", timeouts.join),
-        ("RepTimeout", timeouts.rep),
-        ("SegTimeout", timeouts.seg),
-        ("GatherTimeout", timeouts.gather),
-        ("FormTimeout", timeouts.form),
-        ("LookupTimeout", timeouts.lookup),
-    ]
-    .map(|(name, milliseconds)| format!("{name} = {milliseconds}"))
 }

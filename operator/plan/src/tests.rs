@@ -119,6 +119,7 @@ fn every_choice_of_the_object_reads_back_from_the_file() {
     let text = config.render().unwrap();
     let (read, _) = spread_conf::parse(&text).unwrap();
     assert_eq!((read.ring_number, read.cluster_uid.as_str()), (7, "5f0c"));
+    assert_eq!(read.profile, spread_conf::Profile::Custom);
     assert_eq!(read.timeouts.map(|timeouts| (timeouts.token, timeouts.alive)), Some((300, 40)));
     assert_eq!(read.slow_reader, spread_conf::SlowReader::Disconnect { messages: 1000 });
 }
@@ -131,7 +132,7 @@ fn a_value_that_cannot_be_written_is_an_error() {
         cluster: &cluster,
         ring_number: 1,
         places: &places,
-        key_file: Some("a\"b"),
+        key_file: Some("a\"b'c d"),
         admin_endpoint: None,
         socket_directory: "sockets",
     };

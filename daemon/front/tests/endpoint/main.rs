@@ -1,0 +1,8 @@
+//! A front by its bytes: what clients send and get, and what it asks to have ordered.
+
+mod access;
+mod client;
+mod handshake;
+mod limits;
+mod names;
+mod slow;
