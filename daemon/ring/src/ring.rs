@@ -336,6 +336,8 @@ impl Ring {
             Packet::Install { tag } => self.on_install(now, tag),
             Packet::Probe { tag, hash, ring } => self.on_probe(now, received, tag, (hash, ring)),
             Packet::Leave { tag } => self.on_leave(now, received, tag),
+            // One that was never in a ring waits for the slot; one that was gone for a while has lost it.
+            Packet::SlotClaimed { by } if self.me.claim > Claim(0) => self.on_superseded(by),
             Packet::SlotClaimed { .. } => {}
             Packet::Superseded { by } => self.on_superseded(by),
             Packet::Part { message, index, count, bytes } => {

@@ -10,9 +10,10 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::{get, put};
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -27,20 +28,26 @@ struct Shared {
     log_level: LogLevel,
 }
 
-/// Serves until the returned runtime is dropped; `None` where the endpoint is off.
-pub(crate) fn start(
-    settings: &Settings,
-    snapshots: &Arc<Snapshots>,
-    log_level: LogLevel,
-) -> Result<Option<Runtime>> {
+/// Binds before any thread starts, so that a taken port never costs the ring a membership change. `None`: it is off.
+pub(crate) fn bind(settings: &Settings) -> Result<Option<TcpListener>> {
     let Some(address) = &settings.conf.admin_endpoint else { return Ok(None) };
     let address: SocketAddr = address
         .parse()
         .with_context(|| format!("AdminEndpoint = \"{address}\": write ADDRESS:PORT, or off"))?;
-    let listener = std::net::TcpListener::bind(address).with_context(|| {
-        format!("the admin endpoint {address} is taken: set another AdminEndpoint")
+    let listener = TcpListener::bind(address).with_context(|| {
+        format!("the admin endpoint {address} can't be bound: set another AdminEndpoint")
     })?;
     listener.set_nonblocking(true)?;
+    Ok(Some(listener))
+}
+
+/// Serves until the returned runtime is dropped.
+pub(crate) fn start(
+    listener: Option<TcpListener>,
+    snapshots: &Arc<Snapshots>,
+    log_level: LogLevel,
+) -> Result<Option<Runtime>> {
+    let Some(listener) = listener else { return Ok(None) };
     let shared = Shared { snapshots: Arc::clone(snapshots), log_level };
     let router = Router::new()
         .route("/", get(index))
@@ -97,9 +104,27 @@ async fn status(State(shared): State<Shared>) -> axum::Json<Status> {
     axum::Json(shared.snapshots.status())
 }
 
+/// Among the counters, but it falls, too.
+const BACKLOG: &str = "backlog_bytes";
+
+fn backlog(status: &Status) -> u64 {
+    status.counters.get(BACKLOG).copied().unwrap_or(0)
+}
+
+fn register_count(registry: &mut Registry, name: &str, value: u64) {
+    if name != BACKLOG {
+        let counter: Counter = Counter::default();
+        counter.inc_by(value);
+        registry.register(name, "Rises since the start", counter);
+    }
+}
+
 async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
     let status = shared.snapshots.status();
     let mut registry = Registry::with_prefix("spread");
+    for (name, value) in &status.counters {
+        register_count(&mut registry, name, *value);
+    }
     let mut gauge = |name: String, help: &str, value: u64| {
         let gauge: Gauge = Gauge::default();
         gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
@@ -110,11 +135,12 @@ async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
     gauge("sessions".into(), "Sessions of this daemon", status.sessions.len() as u64);
     gauge("groups".into(), "Groups with members", status.groups as u64);
     gauge("key_id".into(), "Key that seals ring packets, 0 for none", u64::from(status.key_id));
-    for (name, value) in &status.counters {
-        gauge(name.clone(), "Rises since the start", *value);
-    }
+    gauge("backlog_bytes".into(), "Payload bytes that wait for the token", backlog(&status));
     for (why, value) in &status.refused {
-        gauge(format!("refused_{}", why.to_lowercase()), "Packets or daemons refused", *value);
+        let refused: Counter = Counter::default();
+        refused.inc_by(*value);
+        let name = format!("refused_{}", why.to_lowercase());
+        registry.register(name, "Packets or daemons refused", refused);
     }
     let mut text = String::new();
     match encode(&mut text, &registry) {

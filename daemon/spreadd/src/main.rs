@@ -56,6 +56,7 @@ fn run(arguments: &cli::Arguments) -> Result<()> {
 
     let pressure = Arc::new(pressure::Pressure::default());
     let clients = clients::bind(&settings)?;
+    let endpoint = admin::bind(&settings)?;
     let ring = ring_thread::start(
         &settings,
         from_front,
@@ -72,7 +73,7 @@ fn run(arguments: &cli::Arguments) -> Result<()> {
         stopping,
         Arc::clone(&snapshots),
     )?;
-    let admin = admin::start(&settings, &snapshots, log_level)?;
+    let admin = admin::start(endpoint, &snapshots, log_level)?;
     tracing::info!("{} listens for clients on {}", settings.name, settings.listens());
 
     // Signals end the daemon in order; so does the ring, when another daemon has its slot.

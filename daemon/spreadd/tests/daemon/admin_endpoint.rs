@@ -2,6 +2,7 @@
 
 use super::http::{get, request};
 use super::ring::Ring;
+use std::collections::BTreeSet;
 
 #[test]
 fn it_answers_health_readiness_status_and_metrics() {
@@ -35,7 +36,14 @@ fn it_answers_health_readiness_status_and_metrics() {
     let metrics = get(&admin, "/metrics").expect("an answer");
     assert!(metrics.head.contains("application/openmetrics-text; version=1.0.0"));
     assert!(metrics.body.ends_with("# EOF\n"), "{}", metrics.body);
-    for line in ["spread_members 2", "spread_sessions 1", "spread_groups 1", "spread_slots 2"] {
+    for line in [
+        "# TYPE spread_token_visits counter",
+        "# TYPE spread_backlog_bytes gauge",
+        "spread_members 2",
+        "spread_sessions 1",
+        "spread_groups 1",
+        "spread_slots 2",
+    ] {
         assert!(metrics.body.lines().any(|found| found == line), "{line}: {}", metrics.body);
     }
     assert_open_metrics(&metrics.body);
@@ -43,17 +51,22 @@ fn it_answers_health_readiness_status_and_metrics() {
 
 /// The rules of the text format that a scraper trips over.
 fn assert_open_metrics(text: &str) {
-    let mut typed = std::collections::BTreeSet::new();
+    let (mut typed, mut counters) = (BTreeSet::new(), BTreeSet::new());
     for line in text.lines().filter(|line| *line != "# EOF") {
         if let Some(rest) = line.strip_prefix("# TYPE ") {
             let (name, kind) = rest.split_once(' ').expect("a name and a kind");
             assert!(["gauge", "counter"].contains(&kind), "{line}");
             assert!(typed.insert(name.to_owned()), "{name} is declared twice");
+            if kind == "counter" {
+                counters.insert(name.to_owned());
+            }
         } else if !line.starts_with("# ") {
             let (name, value) = line.split_once(' ').expect("a name and a value");
             let family = name.split('{').next().unwrap_or(name);
-            let known = [family, family.trim_end_matches("_total")];
-            assert!(known.iter().any(|name| typed.contains(*name)), "{line} has no type");
+            match family.strip_suffix("_total") {
+                Some(counter) => assert!(counters.contains(counter), "{line} is no counter"),
+                None => assert!(typed.contains(family), "{line} has no type"),
+            }
             assert!(value.parse::<f64>().is_ok(), "{line}");
         }
     }

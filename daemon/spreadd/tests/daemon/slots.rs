@@ -1,6 +1,6 @@
 //! Two daemons that want one slot.
 
-use super::ring::Ring;
+use super::ring::{Daemon, Ring};
 
 #[test]
 fn the_second_daemon_at_one_address_says_that_one_runs() {
@@ -17,11 +17,8 @@ fn the_second_daemon_at_one_address_says_that_one_runs() {
     assert!(ring.path("sockets0").join("4803").exists(), "the socket of the first stays");
 }
 
-/// As when a pod is started a second time: same slot, other address.
-#[test]
-fn a_second_daemon_at_another_address_waits_for_the_first_to_end() {
-    let ring = Ring::new(2);
-    let daemons = ring.start_all();
+/// The daemon of slot d0 at another address, as when a pod is started a second time elsewhere.
+fn elsewhere(ring: &Ring) -> Daemon {
     let address = ring.address(8);
     let slot = format!("d0 {}:4803", ring.address(0));
     let own = ring
@@ -31,12 +28,27 @@ fn a_second_daemon_at_another_address_waits_for_the_first_to_end() {
         .replace("sockets0", "sockets8");
     std::fs::create_dir_all(ring.path("sockets8")).expect("a folder for the socket");
     let command = ring.command(0, &own);
-    let second = ring.spawn(8, "second.log", command);
+    ring.spawn(8, "second.log", command)
+}
 
+/// Both are in one ring, and mean the same process in slot d0.
+fn wait_together(other: &Daemon, second: &Daemon) {
+    second.wait_members(2);
+    other.wait("the second has the slot", |daemon| {
+        daemon.members() == ["d0", "d1"] && daemon.status()["members"] == second.status()["members"]
+    });
+}
+
+#[test]
+fn a_second_daemon_at_another_address_waits_for_the_first_to_end() {
+    let ring = Ring::new(2);
+    let daemons = ring.start_all();
+    let second = elsewhere(&ring);
     let other = &daemons[1];
     other.wait("the slot is claimed", |daemon| {
         daemon.status()["refused"]["SlotClaimed"].as_u64() > Some(0)
     });
+    let address = &second.address;
     let line = format!("packets from {address}:4803 are refused: its slot is taken");
     assert_eq!(other.log().matches(&line).count(), 1, "{}", other.log());
     assert_eq!(other.members(), ["d0", "d1"]);
@@ -44,9 +56,27 @@ fn a_second_daemon_at_another_address_waits_for_the_first_to_end() {
     assert!(second.log().contains(&format!("for clients on 4803@{address}")), "{}", second.log());
 
     daemons[0].signal("-KILL");
-    second.wait_members(2);
-    other.wait("the second has the slot", |daemon| {
-        daemon.members() == ["d0", "d1"] && daemon.status()["members"] == second.status()["members"]
-    });
+    wait_together(other, &second);
     second.connect("alice").assert_works();
+}
+
+/// As when a node was cut off, its pod was started elsewhere, and the node comes back.
+#[test]
+fn a_daemon_whose_slot_was_given_away_ends_when_it_comes_back() {
+    let ring = Ring::new(2);
+    let mut daemons = ring.start_all();
+    let mut lost = daemons[0].connect("alice");
+    daemons[0].signal("-STOP");
+    daemons[1].wait_members(1);
+    let second = elsewhere(&ring);
+    wait_together(&daemons[1], &second);
+    let mut kept = second.connect("alice");
+
+    daemons[0].signal("-CONT");
+    let status = daemons[0].ended();
+    assert_eq!(status.code(), Some(1), "{}", daemons[0].log());
+    assert!(daemons[0].log().contains("another daemon has slot d0"), "{}", daemons[0].log());
+    assert_eq!(lost.next(), None, "its sessions end as in a crash");
+    kept.assert_works();
+    assert_eq!(daemons[1].members(), ["d0", "d1"]);
 }
