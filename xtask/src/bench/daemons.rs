@@ -140,9 +140,18 @@ impl<'a> Cluster<'a> {
         for slot in slots.clone() {
             self.wait_for_socket(slot)?;
         }
-        let formed = format!("in a ring of {}", slots.len());
+        self.wait_ring(slots)
+    }
+
+    /// Waits until all of the slots say that they are one ring, as the last thing.
+    pub fn wait_ring(&self, slots: core::ops::Range<usize>) -> Result<()> {
+        let formed = format!("in a ring of {}:", slots.len());
+        let last = |slot| {
+            let log = self.log(slot);
+            log.lines().rfind(|line| line.contains("in a ring of")).map(str::to_owned)
+        };
         let deadline = Instant::now() + Duration::from_secs(30);
-        while !slots.clone().all(|slot| self.log(slot).contains(&formed)) {
+        while !slots.clone().all(|slot| last(slot).is_some_and(|line| line.contains(&formed))) {
             ensure!(Instant::now() < deadline, "no ring forms:\n{}", self.log(slots.start));
             std::thread::sleep(Duration::from_millis(5));
         }

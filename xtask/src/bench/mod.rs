@@ -5,6 +5,7 @@
 //! the CPU, sender's and receivers' together, per received packet of plain `sendto` and `recv`.
 
 mod cpu;
+mod crowd;
 mod daemons;
 mod membership;
 mod netns;
@@ -28,6 +29,8 @@ enum What {
     Unit(unit::Arguments),
     /// Longest gap at the others when a daemon starts, stops or is killed, and how soon a started one serves.
     Membership(membership::Arguments),
+    /// Many daemons: forming, a stream, a crash, healing.
+    Crowd(crowd::Arguments),
     /// Messages per second and CPU per message.
     Throughput(throughput::Arguments),
     /// One end of the unit's measurement (started by `unit`).
@@ -42,6 +45,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         What::Membership(arguments) => {
             netns::require()?;
             membership::run(arguments)
+        }
+        What::Crowd(arguments) => {
+            netns::require()?;
+            crowd::run(arguments)
         }
         What::Throughput(arguments) => {
             netns::require()?;

@@ -71,6 +71,9 @@ Examples:
   spread-flood --service safe --bytes 64 --in-flight 3000 --json
 Exit code 1: messages were lost, doubled or in different orders.";
 
+/// In a group with more members than this nobody counts views.
+const WATCHED: usize = 1000;
+
 /// What a receiver sends to itself behind its join.
 const READY: &[u8] = b"ready";
 
@@ -173,11 +176,12 @@ async fn connect(cli: &Cli) -> Result<(Vec<Sender>, Vec<Receiver>)> {
     let sending = cli.sending_daemons.unwrap_or(cli.server.len());
     let failed = |server: &str| format!("cannot connect to {server}");
     let mut joined = Vec::new();
+    let views = cli.receivers * cli.server.len() <= WATCHED;
     for (index, server) in cli.server.iter().enumerate() {
         for number in 0..cli.receivers {
-            // Views of a group with many members cost their square: the first one counts them for all.
+            // Views of a group with many members cost their square: the first one counts them for all, if any.
             let name = format!("r{index}{number}x{tag}");
-            let connected = connector(name).membership(number == 0).connect(server).await;
+            let connected = connector(name).membership(views && number == 0).connect(server).await;
             let (sender, receiver) = connected.with_context(|| failed(server))?;
             sender.join(&cli.group).await?;
             // Ordered after the join: who has it is in the group.
