@@ -18,6 +18,14 @@ const LOSS_SETTLE: Duration = Duration::from_millis(4);
 /// A candidate that is behind is told so at most this often.
 const TELL: Duration = Duration::from_millis(2);
 
+/// Up to so many slots everybody says at once what he knows.
+const FEW_SLOTS: u16 = 10;
+/// Beyond, a round in which each candidate writes to each slot costs much: so long is taken for each of these packets, which
+/// keeps a gathering at a third of two cores.
+const PACE: Duration = Duration::from_micros(25);
+/// A candidate is silent after so many rounds without a word.
+const SILENT_ROUNDS: u32 = 6;
+
 /// What is known while gathering.
 #[derive(Debug)]
 pub(crate) struct Gather {
@@ -95,8 +103,33 @@ impl Ring {
         *self.counters.gatherings.entry(reason).or_default() += 1;
         self.phase = State::Gather(gather);
         self.trace_phase(Phase::Gather, reason);
-        self.announce(now);
+        self.announce_soon(now);
         self.consider(now);
+    }
+
+    /// Least time between two announcements of one daemon.
+    fn pace(&self) -> Duration {
+        let State::Gather(gather) = &self.phase else { return Duration::ZERO };
+        if self.settings.slots <= FEW_SLOTS {
+            return Duration::ZERO;
+        }
+        PACE * u32::from(self.settings.slots) * gather.candidates.len() as u32
+    }
+
+    /// How long a candidate may say nothing.
+    fn patience(&self) -> Duration {
+        self.settings.timers.consensus_timeout.max(self.pace() * SILENT_ROUNDS)
+    }
+
+    /// Tells everybody as soon as the pace allows; what changes until then is told with it.
+    fn announce_soon(&mut self, now: Instant) {
+        let due = self.announced + self.pace();
+        if now >= due {
+            return self.announce(now);
+        }
+        if let State::Gather(gather) = &mut self.phase {
+            gather.next_join = gather.next_join.max(now).min(due);
+        }
     }
 
     /// Tells everybody whom this daemon knows.
@@ -104,7 +137,8 @@ impl Ring {
         if self.said_farewell() {
             return;
         }
-        let interval = self.settings.timers.join_interval;
+        self.announced = now;
+        let interval = self.settings.timers.join_interval.max(self.pace());
         let jitter = Duration::from_micros(self.random() % 2000);
         let State::Gather(gather) = &mut self.phase else { return };
         gather.next_join = now + interval + jitter;
@@ -176,7 +210,7 @@ impl Ring {
     fn take_join(&mut self, now: Instant, received: &Received, join: Join) {
         self.epoch = self.epoch.max(join.epoch);
         let mut superseded = None;
-        let me = self.me;
+        let (me, tell) = (self.me, TELL.max(self.pace()));
         let State::Gather(gather) = &mut self.phase else { return };
         let slot = received.slot;
         if gather.failed.contains(&(slot, received.boot)) {
@@ -235,8 +269,8 @@ impl Ring {
         if let Some(address) = superseded {
             self.send(Destination::Address(address), &Packet::Superseded { by: me });
         } else if changed {
-            self.announce(now);
-        } else if behind && gather.told.get(&slot).is_none_or(|told| now.since(*told) >= TELL) {
+            self.announce_soon(now);
+        } else if behind && gather.told.get(&slot).is_none_or(|told| now.since(*told) >= tell) {
             // Two that can't agree would otherwise answer each other without end.
             gather.told.insert(slot, now);
             self.send_join_to_slot(now, slot);
@@ -246,7 +280,7 @@ impl Ring {
 
     /// Proposes a configuration if all candidates say the same and this daemon is the first of them.
     fn consider(&mut self, now: Instant) {
-        let timers = self.settings.timers.clone();
+        let (timers, pace) = (self.settings.timers.clone(), self.pace());
         let mine = self.order.as_ref().map(|order| order.id());
         let slots = usize::from(self.settings.slots);
         let State::Gather(gather) = &mut self.phase else { return };
@@ -267,7 +301,7 @@ impl Ring {
         // Rings that meet wait a moment for further ones, so that all become one in a single step.
         let waits = gather.rings(mine) > 1 || names.len() == 1 && gather.met;
         let settle = if waits {
-            timers.join_interval
+            timers.join_interval.max(pace)
         } else if gather.met {
             Duration::ZERO
         } else {
@@ -309,7 +343,7 @@ impl Ring {
     }
 
     pub(crate) fn gather_timeout(&mut self, now: Instant, late: bool) {
-        let timers = self.settings.timers.clone();
+        let (timers, patience) = (self.settings.timers.clone(), self.patience());
         let State::Gather(gather) = &mut self.phase else { return };
         if late {
             for heard in gather.heard.values_mut() {
@@ -322,7 +356,7 @@ impl Ring {
             .filter(|candidate| candidate.slot != self.me.slot)
             .filter(|candidate| {
                 let heard = gather.heard.get(&candidate.slot).copied().unwrap_or(gather.started);
-                now.since(heard) >= timers.consensus_timeout
+                now.since(heard) >= patience
             })
             .copied()
             .collect();
@@ -332,9 +366,7 @@ impl Ring {
             self.shunned.insert(daemon.slot, now + SHUN);
         }
         let State::Gather(gather) = &mut self.phase else { return };
-        if now.since(gather.changed) >= timers.consensus_timeout * STALE_TIMEOUTS
-            && gather.candidates.len() > 1
-        {
+        if now.since(gather.changed) >= patience * STALE_TIMEOUTS && gather.candidates.len() > 1 {
             // All are heard and still do not agree: what was given up in this attempt is forgotten.
             return self.gather(now, Reason::FormTimeout, &[]);
         }

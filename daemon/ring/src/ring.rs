@@ -65,6 +65,8 @@ pub struct Ring {
     pub(crate) obligation: BTreeSet<Slot>,
     pub(crate) pending: Option<Pending>,
     leaving: Option<Leaving>,
+    /// When this daemon told everybody last whom it knows.
+    pub(crate) announced: Instant,
     /// Clients of this daemon read too slowly: all daemons send no more than a trickle.
     pub(crate) congested: bool,
     started: Instant,
@@ -109,6 +111,7 @@ impl Ring {
             obligation: BTreeSet::new(),
             pending: None,
             leaving: None,
+            announced: Instant(0),
             congested: false,
             started: now,
             random: settings.seed | 1,

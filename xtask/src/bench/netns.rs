@@ -1,6 +1,7 @@
 //! Network namespaces on one bridge, removed when dropped.
 
 use anyhow::{Context, Result, bail, ensure};
+use std::fs;
 use std::process::Command;
 
 /// Says plainly when this machine can't make namespaces.
@@ -14,16 +15,34 @@ pub fn require() -> Result<()> {
     ip(&["netns", "del", &probe])
 }
 
+/// The kernel's bound on neighbours counts those of all namespaces together: each of n has n - 1.
+const NEIGHBOURS: [&str; 2] =
+    ["/proc/sys/net/ipv4/neigh/default/gc_thresh2", "/proc/sys/net/ipv4/neigh/default/gc_thresh3"];
+/// What that bound is raised to while many namespaces are there.
+const MANY_NEIGHBOURS: &str = "16384";
+/// Above so many namespaces the bound's default is too low.
+const FEW: usize = 16;
+
 /// Namespaces `0..n` with addresses 10.77.0.1, 10.77.0.2, … on one bridge (in a namespace too).
 pub struct Network {
     prefix: String,
     count: usize,
+    /// The kernel's bounds on neighbours as they were.
+    neighbours: Vec<String>,
 }
 
 impl Network {
     /// Makes `count` namespaces.
     pub fn new(count: usize) -> Result<Self> {
-        let network = Self { prefix: format!("spr{}", std::process::id()), count };
+        let prefix = format!("spr{}", std::process::id());
+        let mut network = Self { prefix, count, neighbours: Vec::new() };
+        if count > FEW {
+            network.neighbours =
+                NEIGHBOURS.iter().map(fs::read_to_string).collect::<Result<_, _>>()?;
+            for file in NEIGHBOURS.iter().rev() {
+                fs::write(file, MANY_NEIGHBOURS)?;
+            }
+        }
         let hub = network.hub();
         ip(&["netns", "add", &hub])?;
         ip(&["-n", &hub, "link", "add", "br0", "type", "bridge"])?;
@@ -75,6 +94,9 @@ impl Drop for Network {
             let _ = ip(&["netns", "del", &self.name(index)]);
         }
         let _ = ip(&["netns", "del", &self.hub()]);
+        for (file, before) in NEIGHBOURS.iter().zip(&self.neighbours) {
+            let _ = fs::write(file, before);
+        }
     }
 }
 
