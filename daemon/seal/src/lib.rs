@@ -1,11 +1,15 @@
 //! Authenticated encryption of ring packets: one seal for all receivers.
 //!
 //! ```text
-//! magic 1 | version 1 | key id 4 | ring 4 | slot 2 | boot id 16 | counter 8 | packet … | tag 16
+//! magic 1 | version 1 | key id 4 | newest key id held 4 | ring 4 | slot 2 | boot id 16 | counter 8 | packet … | tag 16
 //! ```
 //! The header is in the clear and authenticated. A packet's key is HKDF-SHA256 of the ring's secret over cluster uid, key id, ring, slot and boot
 //! id; the counter is the nonce, and a boot id is never used twice, so neither is a nonce. Key id 0 is the clear envelope of an unencrypted
 //! ring: same header, no tag. A ring that seals takes sealed packets only.
+//!
+//! **Rotation.** A daemon holds one key or two and opens with both. Each packet says the newest key its sender holds; once all
+//! members hold the newer one, [`Seal::settle`] takes it for sealing. Nobody needs to do so at the same moment, so no order is
+//! needed: who lacks the key holds the others to the old one, and loses nothing.
 
 mod keys;
 mod replay;
@@ -21,7 +25,7 @@ use std::collections::BTreeMap;
 
 const MAGIC: u8 = 0x53;
 const VERSION: u8 = 1;
-const HEADER_BYTES: usize = 1 + 1 + 4 + 4 + 2 + 16 + 8;
+const HEADER_BYTES: usize = 1 + 1 + 4 + 4 + 4 + 2 + 16 + 8;
 const TAG_BYTES: usize = 16;
 /// Bytes an envelope adds at most.
 pub const OVERHEAD_BYTES: usize = HEADER_BYTES + TAG_BYTES;
@@ -73,6 +77,8 @@ pub struct Seal {
     own: Option<LessSafeKey>,
     counter: u64,
     senders: BTreeMap<(u32, Slot, BootId), Sender>,
+    /// Newest key that each sender said to hold.
+    newest: BTreeMap<(Slot, BootId), u32>,
 }
 
 #[derive(Default)]
@@ -94,23 +100,47 @@ impl Seal {
             own: None,
             counter: 0,
             senders: BTreeMap::new(),
+            newest: BTreeMap::new(),
         };
         seal.hold(keys);
         seal
     }
 
-    /// Holds these keys from now on; the highest id seals.
+    /// Holds these keys from now on. The one that seals stays if it is held; else the oldest seals, which all are most
+    /// likely to hold.
     pub fn hold(&mut self, keys: Vec<Key>) {
+        // Windows of keys that stay are kept: what was seen can't come again.
+        self.senders.retain(|(id, ..), _| {
+            let (before, after) = (held(&self.keys, *id), held(&keys, *id));
+            *id == 0 || before.is_some() && before == after
+        });
+        let same = held(&self.keys, self.active) == held(&keys, self.active);
         self.keys = keys;
-        self.senders.clear();
-        let active = self.keys.iter().map(Key::id).max().unwrap_or(0);
-        self.activate(active);
+        if self.active == 0 || !same || held(&self.keys, self.active).is_none() {
+            self.activate(self.keys.iter().map(Key::id).min().unwrap_or(0));
+        }
     }
 
-    /// Takes the held key of this id for sealing.
-    pub fn activate(&mut self, id: u32) {
+    /// Takes the newest key for sealing if all of these daemons said to hold it; whether the key changed.
+    pub fn settle(&mut self, others: impl IntoIterator<Item = (Slot, BootId)>) -> bool {
+        let common = others
+            .into_iter()
+            .map(|daemon| self.newest.get(&daemon).copied().unwrap_or(0))
+            .fold(self.newest_held(), u32::min);
+        let change = common > self.active && held(&self.keys, common).is_some();
+        if change {
+            self.activate(common);
+        }
+        change
+    }
+
+    fn activate(&mut self, id: u32) {
         self.own = self.derive(id, self.me.0, self.me.1);
         self.active = if self.own.is_some() { id } else { 0 };
+    }
+
+    fn newest_held(&self) -> u32 {
+        self.keys.iter().map(Key::id).max().unwrap_or(0)
     }
 
     /// Id of the key that seals; 0: packets go in the clear.
@@ -120,7 +150,7 @@ impl Seal {
     }
 
     fn derive(&self, id: u32, slot: Slot, boot: BootId) -> Option<LessSafeKey> {
-        let key = self.keys.iter().find(|key| key.id() == id)?;
+        let key = held(&self.keys, id)?;
         let prk: Prk = Salt::new(HKDF_SHA256, self.cluster.as_bytes()).extract(key.secret());
         let info: [&[u8]; 4] = [
             &id.to_le_bytes(),
@@ -140,6 +170,7 @@ impl Seal {
         to.push(MAGIC);
         to.push(VERSION);
         to.extend_from_slice(&self.active.to_le_bytes());
+        to.extend_from_slice(&self.newest_held().to_le_bytes());
         to.extend_from_slice(&self.ring.0.to_le_bytes());
         to.extend_from_slice(&self.me.0.0.to_le_bytes());
         to.extend_from_slice(&self.me.1.0.to_le_bytes());
@@ -164,9 +195,10 @@ impl Seal {
             return Err(OpenError::UnknownVersion);
         }
         let head = envelope.split_to(HEADER_BYTES);
-        let (id, ring) = (number(&head[2..6]) as u32, number(&head[6..10]) as u32);
-        let (slot, boot) = (Slot(number(&head[10..12]) as u16), BootId(number(&head[12..28])));
-        let counter = number(&head[28..36]) as u64;
+        let (id, newest) = (number(&head[2..6]) as u32, number(&head[6..10]) as u32);
+        let ring = number(&head[10..14]) as u32;
+        let (slot, boot) = (Slot(number(&head[14..16]) as u16), BootId(number(&head[16..32])));
+        let counter = number(&head[32..40]) as u64;
         if ring != self.ring.0 {
             return Err(OpenError::ForeignRing);
         }
@@ -182,6 +214,7 @@ impl Seal {
             if self.senders.len() >= SENDERS {
                 // A sender forgotten could be replayed: boot ids of the dead go first in practice, all go here.
                 self.senders.clear();
+                self.newest.clear();
             }
             self.senders.insert(sender_id, Sender { key, window: Window::default() });
         }
@@ -196,8 +229,15 @@ impl Seal {
         if !sender.window.admit(counter) {
             return Err(OpenError::Replayed);
         }
+        if self.newest.len() < SENDERS {
+            self.newest.insert((slot, boot), newest);
+        }
         Ok(Opened { slot, boot, packet: envelope.freeze() })
     }
+}
+
+fn held(keys: &[Key], id: u32) -> Option<&Key> {
+    keys.iter().find(|key| key.id() == id)
 }
 
 fn nonce(counter: u64) -> Nonce {
@@ -250,7 +290,7 @@ mod seal_tests {
         let envelope = sent(&mut a, b"hello");
         assert_eq!(b.open(envelope.clone()), Err(OpenError::WrongKey));
         let mut same = seal(4, &key(1, "ab"));
-        for bit in 10 * 8..envelope.len() * 8 {
+        for bit in 14 * 8..envelope.len() * 8 {
             let mut flipped = envelope.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
             assert!(same.open(flipped).is_err(), "bit {bit}");
@@ -261,19 +301,33 @@ mod seal_tests {
     }
 
     #[test]
-    fn two_keys_overlap_while_they_rotate() {
-        let (mut old, mut both) =
-            (seal(3, &key(1, "ab")), seal(4, &(key(1, "ab") + &key(2, "cd"))));
-        assert!(both.open(sent(&mut old, b"x")).is_ok());
-        assert_eq!(old.open(sent(&mut both, b"x")), Err(OpenError::UnknownKey));
-        both.activate(1);
-        assert!(old.open(sent(&mut both, b"x")).is_ok());
-    }
-
-    #[test]
     fn short_input_is_malformed() {
         for length in 0..HEADER_BYTES {
             assert!(seal(1, "").open(BytesMut::zeroed(length)).is_err());
         }
+    }
+
+    #[test]
+    fn a_newer_key_seals_once_all_members_hold_it() {
+        let (old, both, new) = (key(1, "ab"), key(1, "ab") + &key(2, "cd"), key(2, "cd"));
+        let hold = |seal: &mut Seal, keys: &str| seal.hold(parse_keys(keys).expect("keys"));
+        let (mut a, mut b) = (seal(3, &old), seal(4, &old));
+        let others = [(Slot(4), BootId(13))];
+        hold(&mut a, &both);
+        assert_eq!(a.active(), 1);
+        assert!(b.open(sent(&mut a, b"x")).is_ok());
+        assert!(a.open(sent(&mut b, b"x")).is_ok() && !a.settle(others), "b has no newer key");
+        hold(&mut b, &both);
+        let replay = sent(&mut b, b"x");
+        assert!(a.open(replay.clone()).is_ok() && a.settle(others));
+        assert_eq!((a.active(), b.active()), (2, 1));
+        assert!(b.open(sent(&mut a, b"new")).is_ok() && a.open(sent(&mut b, b"old")).is_ok());
+        hold(&mut a, &both);
+        assert_eq!(a.open(replay), Err(OpenError::Replayed), "windows outlive a reload");
+        assert!(b.settle([(Slot(3), BootId(12))]));
+        hold(&mut a, &new);
+        hold(&mut b, &new);
+        assert!(b.open(sent(&mut a, b"x")).is_ok() && a.open(sent(&mut b, b"x")).is_ok());
+        assert_eq!(b.open(sent(&mut seal(5, &old), b"x")), Err(OpenError::UnknownKey));
     }
 }

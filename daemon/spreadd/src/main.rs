@@ -12,6 +12,7 @@ mod burst;
 mod cli;
 mod clients;
 mod connection;
+mod key_file;
 mod pressure;
 mod ring_thread;
 mod settings;

@@ -1,6 +1,7 @@
 //! The thread that owns the ring's socket and the daemon without sockets.
 
 use crate::burst::RingSocket;
+use crate::key_file::KeyFile;
 use crate::pressure::Pressure;
 use crate::settings::Settings;
 use crate::snapshot::{Change, Member, Snapshots};
@@ -28,6 +29,8 @@ const REQUESTS_PER_TURN: usize = 256;
 const BATCHES_PER_TURN: usize = 8;
 /// How often names are looked up again, and snapshots written.
 const RESOLVE_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the key file is looked at.
+const KEY_INTERVAL: Duration = Duration::from_millis(500);
 const SNAPSHOT_INTERVAL: Duration = Duration::from_millis(100);
 /// An orderly leave takes no longer than this.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -51,12 +54,12 @@ pub(crate) fn start(
     let address = interface.map(|interface| interface.address).or(settings.slot().address());
     let socket = runtime.block_on(async { RingSocket::bind(address, settings.slot().port) })?;
     let me = (Slot(settings.index as u16), settings.boot);
-    let seal = Seal::new(
-        &settings.conf.cluster_uid,
-        RingNumber(settings.conf.ring_number),
-        me,
-        settings.keys.clone(),
-    );
+    let (key_file, keys) = match &settings.keys {
+        Some(path) => KeyFile::read(path).map(|(file, keys)| (Some(file), keys))?,
+        None => (None, Vec::new()),
+    };
+    let seal =
+        Seal::new(&settings.conf.cluster_uid, RingNumber(settings.conf.ring_number), me, keys);
     let clock = Clock(std::time::Instant::now());
     let mut daemon = Daemon::new(clock.now(), settings.ring(), settings.engine());
     daemon.attach_builtin(clock.now(), LINK, settings.uid);
@@ -70,9 +73,11 @@ pub(crate) fn start(
     });
     let hosts = settings.conf.slots.iter().map(|slot| (slot.host.clone(), slot.port)).collect();
     let driver = Driver {
+        me: me.0,
         daemon,
         socket,
         seal,
+        key_file,
         clock,
         names,
         hosts,
@@ -110,9 +115,11 @@ struct Burst {
 }
 
 struct Driver {
+    me: Slot,
     daemon: Daemon,
     socket: RingSocket,
     seal: Seal,
+    key_file: Option<KeyFile>,
     clock: Clock,
     names: Vec<String>,
     hosts: Vec<(String, u16)>,
@@ -144,6 +151,7 @@ impl Driver {
             tokio::spawn(resolve(Slot(index as u16), host, port, resolved.clone()));
         }
         let mut snapshot = tokio::time::interval(SNAPSHOT_INTERVAL);
+        let mut look = tokio::time::interval(KEY_INTERVAL);
         let (mut leaving, mut leave_by) = (false, None);
         loop {
             self.carry_out();
@@ -177,6 +185,7 @@ impl Driver {
                     self.daemon.leave(self.clock.now());
                 }
                 _ = snapshot.tick() => self.write_snapshot(),
+                _ = look.tick(), if self.key_file.is_some() => self.look_at_keys(),
                 () = tokio::time::sleep(wait) => {}
             }
             let now = self.clock.now();
@@ -200,6 +209,20 @@ impl Driver {
             batch.push(request);
         }
         self.daemon.requests(self.clock.now(), LINK, &batch);
+    }
+
+    /// Takes over what the key file says now, and seals with the newest key once all members hold it.
+    fn look_at_keys(&mut self) {
+        if let Some(keys) = self.key_file.as_mut().and_then(KeyFile::changed) {
+            let ids: Vec<String> = keys.iter().map(|key| key.id().to_string()).collect();
+            tracing::info!("holds the ring keys {}", ids.join(" and "));
+            self.seal.hold(keys);
+        }
+        let ring = self.daemon.ring_status();
+        let others = ring.members.iter().filter(|member| member.slot != self.me);
+        if self.seal.settle(others.map(|member| (member.slot, member.boot))) {
+            tracing::info!("seals with the ring key {}: all members hold it", self.seal.active());
+        }
     }
 
     fn receive(&mut self) {

@@ -10,7 +10,7 @@ use spread_front::{
     AccessRule, Action, AddressRule, Authentication, FrontSettings, Operation, Passwords, Pattern,
 };
 use spread_ring::Windows;
-use spread_seal::{Key, OVERHEAD_BYTES, parse_keys};
+use spread_seal::OVERHEAD_BYTES;
 use spread_wire::frame::Layout;
 use spread_wire::ids::{BootId, EndpointName, EndpointUid, RingNumber, Slot};
 use spread_wire::service::Service;
@@ -99,7 +99,8 @@ pub(crate) struct Settings {
     pub(crate) conf: Conf,
     pub(crate) boot: BootId,
     pub(crate) uid: EndpointUid,
-    pub(crate) keys: Vec<Key>,
+    /// File of the ring's keys; `None`: packets go in the clear.
+    pub(crate) keys: Option<PathBuf>,
     pub(crate) authentication: Authentication,
     pub(crate) access: Vec<AccessRule>,
     seed: u64,
@@ -118,8 +119,8 @@ impl Settings {
             }
         };
         let keys = match &conf.ring_key_file {
-            Some(name) if conf.seals() => read_keys(&near(name))?,
-            _ => Vec::new(),
+            Some(name) if conf.seals() => Some(near(name)),
+            _ => None,
         };
         let authentication = authentication(&conf, &near)?;
         let access = conf
@@ -228,16 +229,6 @@ fn random() -> Result<u128> {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| anyhow!("the system gave no random numbers"))?;
     Ok(u128::from_le_bytes(bytes))
-}
-
-fn read_keys(path: &Path) -> Result<Vec<Key>> {
-    let text = fs::read_to_string(path)
-        .with_context(|| format!("the ring's keys can't be read from {}", path.display()))?;
-    let keys = parse_keys(&text).with_context(|| path.display().to_string())?;
-    if keys.is_empty() {
-        bail!("{} has no key: write `1 ` and 64 hexadecimal digits", path.display());
-    }
-    Ok(keys)
 }
 
 fn windows(conf: &Conf) -> Windows {

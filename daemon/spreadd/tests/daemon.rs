@@ -8,6 +8,7 @@ mod daemon {
     mod command_line;
     mod descriptors;
     pub(crate) mod http;
+    mod keys;
     mod malformed;
     mod membership;
     mod refusals;

@@ -1,0 +1,44 @@
+//! Keys are rotated while the ring runs, and nobody leaves it.
+
+use super::ring::Ring;
+use super::session::AGREED;
+
+fn key_ids(daemons: &[super::ring::Daemon]) -> Vec<u64> {
+    daemons.iter().map(|daemon| daemon.status()["key_id"].as_u64().expect("an id")).collect()
+}
+
+fn configurations(daemons: &[super::ring::Daemon]) -> Vec<u64> {
+    let count =
+        |daemon: &super::ring::Daemon| daemon.status()["counters"]["configurations"].as_u64();
+    daemons.iter().map(|daemon| count(daemon).expect("a counter")).collect()
+}
+
+#[test]
+fn a_new_key_is_taken_once_all_hold_it_and_the_old_one_goes() {
+    let ring = Ring::new(3);
+    let daemons = ring.start_all();
+    daemons.iter().for_each(|daemon| daemon.wait_members(3));
+    let before = configurations(&daemons);
+    assert_eq!(key_ids(&daemons), [1, 1, 1]);
+    let file = ring.path("keys");
+    let old = std::fs::read_to_string(&file).expect("the keys");
+    let new = format!("2 {}\n", "22".repeat(32));
+    std::fs::write(&file, format!("{old}{new}")).expect("written");
+    daemons.iter().for_each(|daemon| {
+        daemon.wait("the new key", |daemon| daemon.status()["key_id"] == 2);
+    });
+    std::fs::write(&file, "nonsense\n").expect("written");
+    daemons.iter().for_each(|daemon| {
+        daemon.wait("the complaint", |daemon| daemon.log().contains("the keys stay as they were"));
+    });
+    std::fs::write(&file, new).expect("written");
+    daemons.iter().for_each(|daemon| {
+        daemon.wait("one key", |daemon| daemon.log().contains("holds the ring keys 2"));
+    });
+    let (mut a, mut b) = (daemons[0].connect("a"), daemons[2].connect("b"));
+    b.join("g");
+    b.wait_view(&[]);
+    a.send(AGREED, "g", b"sealed with the new key");
+    assert_eq!(b.receive().text(), "sealed with the new key");
+    assert_eq!(configurations(&daemons), before, "nobody left the ring");
+}
