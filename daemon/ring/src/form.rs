@@ -303,10 +303,12 @@ impl Ring {
 
     pub(crate) fn on_complete(&mut self, now: Instant, from: Slot, tag: u64) {
         match &self.phase {
-            State::Form(form) if form.tag == tag && form.representative() == self.me.slot => {
-                if form.propose.members.iter().any(|(daemon, _)| daemon.slot == from) {
-                    self.take_complete(now, from);
-                }
+            State::Form(form)
+                if form.tag == tag
+                    && form.representative() == self.me.slot
+                    && form.propose.members.iter().any(|(daemon, _)| daemon.slot == from) =>
+            {
+                self.take_complete(now, from);
             }
             // It missed our Install.
             State::Operational(_) if self.order.as_ref().is_some_and(|order| order.tag == tag) => {
