@@ -1,4 +1,4 @@
-//! A ring that gets packets nobody would send: it may refuse, gather or stop, but never panic.
+//! A ring that gets packets nobody would send: it may refuse, gather or stop, but never panic or hang.
 //!
 //! Two rings form one configuration over a lossless link. Then one of them gets made-up packets, as if
 //! from the other, from a daemon it never met and from outside the slots, mixed with real traffic.
@@ -420,4 +420,88 @@ proptest! {
             world.step();
         }
     }
+}
+
+/// A token of the world's configuration, as the other member might pass it.
+fn hostile_token(world: &World, visit: u64) -> Token {
+    let id = world.rings[0].status().configuration.expect("it is in a configuration");
+    Token {
+        tag: tag(&id),
+        visit,
+        seq: 0,
+        aru: 0,
+        aru_owner: None,
+        sent: 0,
+        quiet: 0,
+        last_sender: Slot(1),
+        wants_sign: false,
+        requests: Vec::new(),
+    }
+}
+
+fn pass_token(world: &mut World, token: Token) {
+    let from = (1, world.boots[1], address(1));
+    world.receive(0, from, Packet::Token(token).encode());
+}
+
+#[test]
+fn a_token_with_a_sequence_number_that_nobody_gave_out_is_refused() {
+    let mut world = World::new(1);
+    for visit in [100_000, 100_001, 100_002] {
+        let token = hostile_token(&world, visit);
+        pass_token(&mut world, Token { seq: u64::MAX, ..token });
+    }
+}
+
+#[test]
+fn a_token_that_was_passed_too_often_is_refused() {
+    let mut world = World::new(1);
+    let token = hostile_token(&world, u64::MAX);
+    pass_token(&mut world, token);
+}
+
+#[test]
+fn a_join_of_the_last_epoch_does_not_stop_the_others() {
+    let mut world = World::new(1);
+    let (me, old) = (world.real(1), world.rings[0].status().configuration);
+    let join = Join {
+        ring: RingNumber(1),
+        hash: 7,
+        attempt: 1000,
+        epoch: u64::MAX,
+        me,
+        old,
+        candidates: vec![world.real(0), me],
+        failed: Vec::new(),
+    };
+    world.receive(0, (1, world.boots[1], address(1)), Packet::Join(join).encode());
+    world.pass(Duration::from_secs(2));
+    world.settle();
+}
+
+#[test]
+fn a_lone_ring_takes_no_data_of_strangers() {
+    let mut world = World::new(1);
+    // The other is gone: nothing is carried any more.
+    for _ in 0..1000 {
+        world.under_way.clear();
+        world.pass(Duration::from_millis(5));
+    }
+    assert_eq!(world.rings[0].status().members.len(), 1);
+    let id = world.rings[0].status().configuration.expect("it is in a configuration");
+    let (tag, stranger) = (tag(&id), (1, BootId(99), address(1)));
+    world.under_way.clear();
+    world.receive(0, stranger, Packet::Probe { tag, hash: 7, ring: 1 }.encode());
+    let challenge = world.under_way.pop_back().expect("it proves the address");
+    let Ok(Packet::Challenge { nonce }) = Packet::decode(challenge.1) else {
+        panic!("it proves the address first")
+    };
+    world.receive(0, stranger, Packet::Echo { nonce }.encode());
+    let data = Data { tag, originator: Slot(1), seq: 5, visit: 1, body: Bytes::from_static(&[7]) };
+    world.receive(0, stranger, Packet::Data(data).encode());
+    let _ = world.rings[0].submit(Guarantee::Safe, Bytes::from_static(b"x"));
+    world.rings[0].flush(world.now);
+    world.drain(0);
+    let status = world.rings[0].status();
+    assert_eq!((status.seq, status.stable), (1, 1), "its own is all there is");
 }
