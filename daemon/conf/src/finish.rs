@@ -19,6 +19,7 @@ impl Parser<'_> {
         self.finish_windows();
         self.conf.slow_reader = options::slow_reader(&self.gathered);
         self.finish_encryption();
+        self.finish_multicast();
     }
 
     fn finish_slots(&mut self) {
@@ -124,6 +125,16 @@ impl Parser<'_> {
         {
             let message = "ring packets are neither encrypted nor authenticated";
             self.warn(0..0, message, "name a RingKeyFile, or write `RingEncryption = off`");
+        }
+    }
+
+    fn finish_multicast(&mut self) {
+        if self.conf.multicast && self.conf.multicast_group().is_none() {
+            let message = "the daemons have no multicast address in common";
+            let help = "list all in one segment with a multicast address, as in \
+                        `Spread_Segment 225.0.1.1:4803 { d0 10.0.0.1 d1 10.0.0.2 }`, without \
+                        ports of their own and with IPv4 addresses; or write `RingMulticast = off`";
+            self.error(self.first_of(&["RingMulticast"]), message, help);
         }
     }
 

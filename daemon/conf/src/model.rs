@@ -1,6 +1,6 @@
 //! A configuration as the daemon starts with it.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 /// Milliseconds of the nine timeouts; all or none are given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -174,6 +174,8 @@ pub struct Conf {
     pub cluster_uid: String,
     /// Sealing.
     pub encryption: Encryption,
+    /// Whether packets for all go out once, to the multicast address of the one segment.
+    pub multicast: bool,
     /// File with the ring's keys.
     pub ring_key_file: Option<String>,
     /// Admin HTTP endpoint: `None` is off.
@@ -218,6 +220,7 @@ impl Default for Conf {
             ring_number: 1,
             cluster_uid: String::new(),
             encryption: Encryption::Auto,
+            multicast: false,
             ring_key_file: None,
             admin_endpoint: None,
             unix_socket_directory: "/tmp".into(),
@@ -249,9 +252,26 @@ impl Conf {
         for slot in &self.slots {
             text += &format!("{} {} {} {}\n", slot.name, slot.host, slot.port, slot.segment);
         }
+        if self.multicast {
+            // Who does not listen there would miss what is sent to all.
+            text += "multicast\n";
+        }
         text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         })
+    }
+
+    /// Multicast address and port of all slots, where that is how packets for all are sent.
+    #[must_use]
+    pub fn multicast_group(&self) -> Option<SocketAddrV4> {
+        let segment = self.segments.first().filter(|_| self.multicast)?;
+        let address: Ipv4Addr = segment.address.parse().ok()?;
+        let common = self.slots.iter().all(|slot| {
+            slot.port == segment.port
+                && matches!(slot.address(), Some(IpAddr::V4(_)))
+                && self.segments.get(slot.segment) == Some(segment)
+        });
+        (address.is_multicast() && common).then(|| SocketAddrV4::new(address, segment.port))
     }
 
     /// Whether ring packets are sealed.

@@ -59,6 +59,7 @@ const OPTIONS: &[(&str, Takes)] = &[
     ("RepTimeout", Takes::Value),
     ("RequiredAuthMethods", Takes::Value),
     ("RingEncryption", Takes::Value),
+    ("RingMulticast", Takes::Value),
     ("RingKeyFile", Takes::Value),
     ("RingNumber", Takes::Value),
     ("RouteMatrix", Takes::Rows),
@@ -202,6 +203,7 @@ pub(crate) fn set(
                 [("LAN", Profile::Lan), ("WAN", Profile::Wan), ("custom", Profile::Custom)];
             gathered.profile = Some(choose(value, &choices)?);
         }
+        "RingMulticast" => conf.multicast = switch(value)?,
         "RingEncryption" => {
             let choices =
                 [("on", Encryption::On), ("off", Encryption::Off), ("auto", Encryption::Auto)];

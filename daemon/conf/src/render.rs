@@ -20,6 +20,7 @@ impl Conf {
         let mut lines = Lines::default();
         self.render_ring(&mut lines);
         self.render_sessions(&mut lines);
+        self.render_multicast(&mut lines);
         self.render_process(&mut lines);
         self.render_segments(&mut lines);
         if let Some(value) = lines.unwritable {
@@ -96,6 +97,12 @@ impl Conf {
         lines.texts("AccessIpFile", self.access_ip_file.as_slice());
         lines.texts("AccessPwordFile", self.access_pword_file.as_slice());
         lines.texts("AccessRule", &self.access_rules);
+    }
+
+    fn render_multicast(&self, lines: &mut Lines) {
+        if self.multicast {
+            lines.option("RingMulticast", "on");
+        }
     }
 
     fn render_process(&self, lines: &mut Lines) {

@@ -144,3 +144,24 @@ fn one_mistake_is_one_finding() {
         assert_eq!(found.len(), 1, "{text}: {found:?}");
     }
 }
+
+#[test]
+fn multicast_needs_one_segment_with_a_multicast_address() {
+    let off = "RingEncryption = off\nSpread_Segment 225.0.1.1:4803 { d0 10.0.0.1 d1 10.0.0.2 }";
+    let on = format!("RingMulticast = on\n{off}");
+    let group = |text: &str| parse(text).expect("right").0.multicast_group();
+    assert_eq!(group(off), None, "a choice, not a consequence");
+    assert_eq!(group(&on), Some("225.0.1.1:4803".parse().expect("an address")));
+    assert_ne!(parse(off).expect("right").0.hash(), parse(&on).expect("right").0.hash());
+    for wrong in [
+        on.replace("225.0.1.1", "10.0.0.255"),
+        on.replace("10.0.0.2", "[fd00::2]"),
+        format!("{on}\nSpread_Segment 225.0.1.2:4803 {{ d2 10.0.1.1 }}"),
+    ] {
+        let found = parse(&wrong).expect_err("no common group");
+        assert!(
+            found.iter().any(|one| one.to_string().contains("RingMulticast = off")),
+            "{found:?}"
+        );
+    }
+}

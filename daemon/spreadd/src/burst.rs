@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use bytes::BytesMut;
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 use std::io::{ErrorKind, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
@@ -25,6 +25,8 @@ pub(crate) struct RingSocket {
     /// Packets the kernel did not take.
     pub(crate) unsent: u64,
     segments: usize,
+    /// Receives what is sent to all, where that goes by multicast.
+    multicast: Option<(UdpSocket, UdpSocketState)>,
 }
 
 impl RingSocket {
@@ -51,7 +53,27 @@ impl RingSocket {
             "ring packets on UDP {address}, receive buffer {granted} bytes, bursts of up to {segments} packets"
         );
         let buffers = vec![0; RECEIVE_BYTES * RECEIVE_BATCH];
-        Ok(Self { socket: UdpSocket::from_std(socket)?, state, buffers, unsent: 0, segments })
+        let socket = UdpSocket::from_std(socket)?;
+        Ok(Self { socket, state, buffers, unsent: 0, segments, multicast: None })
+    }
+
+    /// Takes part in multicast: what is sent to the group leaves by the interface of `own`, and what comes is received.
+    pub(crate) fn join(&mut self, group: SocketAddrV4, own: Ipv4Addr) -> Result<()> {
+        let sending = socket2::SockRef::from(&self.socket);
+        sending.set_multicast_if_v4(&own)?;
+        sending.set_multicast_ttl_v4(1)?;
+        sending.set_multicast_loop_v4(false)?;
+        let receiving = std::net::UdpSocket::bind(group)
+            .with_context(|| format!("the multicast address {group} can't be bound"))?;
+        receiving
+            .join_multicast_v4(group.ip(), &own)
+            .with_context(|| format!("{own} can't join the multicast group {group}"))?;
+        let _ = socket2::SockRef::from(&receiving).set_recv_buffer_size(SOCKET_BYTES);
+        receiving.set_nonblocking(true)?;
+        let state = UdpSocketState::new((&receiving).into())?;
+        tracing::info!("packets for all daemons go to {group}");
+        self.multicast = Some((UdpSocket::from_std(receiving)?, state));
+        Ok(())
     }
 
     /// Sends packets of one run to one peer: as few calls as equal sizes allow. `ends` are the packets' ends in `bytes`.
@@ -98,23 +120,43 @@ impl RingSocket {
 
     /// Waits until something can be received.
     pub(crate) async fn readable(&self) {
-        let _ = self.socket.readable().await;
+        let Some((multicast, _)) = &self.multicast else {
+            let _ = self.socket.readable().await;
+            return;
+        };
+        tokio::select! {
+            _ = self.socket.readable() => {}
+            _ = multicast.readable() => {}
+        }
     }
 
-    /// Takes what has arrived, one batch; `false`: nothing is there.
+    /// Takes what has arrived, one batch of each socket; `false`: nothing is there.
     pub(crate) fn receive(&mut self, mut take: impl FnMut(SocketAddr, BytesMut)) -> bool {
-        let mut metas = [RecvMeta::default(); RECEIVE_BATCH];
-        let mut slices: Vec<IoSliceMut<'_>> =
-            self.buffers.chunks_mut(RECEIVE_BYTES).map(IoSliceMut::new).collect();
-        let (socket, state) = (&self.socket, &self.state);
-        let received = socket
-            .try_io(Interest::READABLE, || state.recv(socket.into(), &mut slices, &mut metas));
-        let Ok(count) = received else { return false };
-        for (meta, buffer) in metas.iter().zip(self.buffers.chunks(RECEIVE_BYTES)).take(count) {
-            for packet in buffer[..meta.len].chunks(meta.stride.max(1)) {
-                take(meta.addr, BytesMut::from(packet));
-            }
-        }
-        true
+        // Data comes by multicast, and the token behind it by the other.
+        let multicast = self.multicast.as_ref();
+        let any = multicast.is_some_and(|(socket, state)| {
+            receive_batch(socket, state, &mut self.buffers, &mut take)
+        });
+        receive_batch(&self.socket, &self.state, &mut self.buffers, &mut take) || any
     }
+}
+
+fn receive_batch(
+    socket: &UdpSocket,
+    state: &UdpSocketState,
+    buffers: &mut [u8],
+    take: &mut impl FnMut(SocketAddr, BytesMut),
+) -> bool {
+    let mut metas = [RecvMeta::default(); RECEIVE_BATCH];
+    let mut slices: Vec<IoSliceMut<'_>> =
+        buffers.chunks_mut(RECEIVE_BYTES).map(IoSliceMut::new).collect();
+    let received =
+        socket.try_io(Interest::READABLE, || state.recv(socket.into(), &mut slices, &mut metas));
+    let Ok(count) = received else { return false };
+    for (meta, buffer) in metas.iter().zip(buffers.chunks(RECEIVE_BYTES)).take(count) {
+        for packet in buffer[..meta.len].chunks(meta.stride.max(1)) {
+            take(meta.addr, BytesMut::from(packet));
+        }
+    }
+    true
 }

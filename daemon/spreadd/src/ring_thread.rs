@@ -15,7 +15,7 @@ use spread_wire::ids::{RingNumber, Slot};
 use spread_wire::link::{LinkEvent, Request};
 use spread_wire::time::Instant;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -52,7 +52,14 @@ pub(crate) fn start(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let interface = settings.slot().interfaces.iter().find(|interface| interface.daemon);
     let address = interface.map(|interface| interface.address).or(settings.slot().address());
-    let socket = runtime.block_on(async { RingSocket::bind(address, settings.slot().port) })?;
+    let group = settings.conf.multicast_group();
+    let socket = runtime.block_on(async {
+        let mut socket = RingSocket::bind(address, settings.slot().port)?;
+        if let (Some(group), Some(IpAddr::V4(own))) = (group, address) {
+            socket.join(group, own)?;
+        }
+        Ok::<_, anyhow::Error>(socket)
+    })?;
     let me = (Slot(settings.index as u16), settings.boot);
     let (key_file, keys) = match &settings.keys {
         Some(path) => KeyFile::read(path).map(|(file, keys)| (Some(file), keys))?,
@@ -78,6 +85,7 @@ pub(crate) fn start(
         socket,
         seal,
         key_file,
+        group: group.map(SocketAddr::V4),
         clock,
         names,
         hosts,
@@ -120,6 +128,8 @@ struct Driver {
     socket: RingSocket,
     seal: Seal,
     key_file: Option<KeyFile>,
+    /// Where packets for all go once, by multicast.
+    group: Option<SocketAddr>,
     clock: Clock,
     names: Vec<String>,
     hosts: Vec<(String, u16)>,
@@ -338,10 +348,11 @@ impl Driver {
                 }
             }
             Destination::Everyone => {
-                for peer in &self.peers {
-                    if let Some(address) = self.paths.get(peer) {
-                        self.socket.send(*address, bytes, ends);
-                    }
+                let group = self.group.filter(|_| self.peers.len() > 1);
+                let peers = self.peers.iter().filter(|_| group.is_none());
+                let addresses = peers.filter_map(|peer| self.paths.get(peer)).copied();
+                for address in group.into_iter().chain(addresses) {
+                    self.socket.send(address, bytes, ends);
                 }
             }
         }

@@ -90,6 +90,17 @@ replayed! {
     v52_join_in_transition: "52_join_in_transition" raced;
 }
 
+/// Transcripts of several daemons once more with packets for all sent by multicast.
+#[test]
+fn by_multicast() {
+    for name in ["40_two_daemon_join", "46_partition_merge_three", "51_vs_set_order"] {
+        if namespaces() {
+            let replayed = replay(name, Family::Multicast);
+            replayed.unwrap_or_else(|error| panic!("{name} by multicast: {error}"));
+        }
+    }
+}
+
 /// The single-daemon transcripts once more over IPv6.
 #[test]
 fn over_ipv6() {

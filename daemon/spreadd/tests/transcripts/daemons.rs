@@ -18,6 +18,8 @@ const REJECT_RULES: &str = "AccessRule = \"deny join group=deny*\"\nAccessRule =
 pub(crate) enum Family {
     V4,
     V6,
+    /// IPv4, and packets for all by multicast.
+    Multicast,
 }
 
 /// Whether this machine can make network namespaces; says so once where it can't.
@@ -106,6 +108,9 @@ impl Daemons {
         }
         if family == Family::V6 {
             text = text.replace("127.0.0.1", "[::1]");
+        }
+        if family == Family::Multicast {
+            text = text.replace("10.77.255.255", "225.0.1.1") + "RingMulticast = on\n";
         }
         if vector.name.starts_with("26") {
             text += REJECT_RULES;
