@@ -4,14 +4,14 @@ use crate::burst::RingSocket;
 use crate::key_file::KeyFile;
 use crate::pressure::Pressure;
 use crate::settings::Settings;
-use crate::snapshot::{Change, Member, Snapshots};
+use crate::snapshot::{Change, Group, Member, Snapshots};
 use anyhow::{Result, bail};
 use spread_engine::{Daemon, DaemonOutput, LinkId};
 use spread_ring::{
     Configuration, ConfigurationKind, Destination, Output, Received, Refusal, Trace,
 };
 use spread_seal::{OpenError, Seal};
-use spread_wire::ids::{RingNumber, Slot};
+use spread_wire::ids::{GroupName, RingNumber, Slot};
 use spread_wire::link::{LinkEvent, Request};
 use spread_wire::time::Instant;
 use std::collections::BTreeMap;
@@ -413,10 +413,26 @@ impl Driver {
         self.snapshots.ready.store(true, Ordering::Relaxed);
     }
 
+    /// Groups with most members, the largest first; none where there are too many to look at all of them so often.
+    fn largest_groups(&self) -> Vec<Group> {
+        const LOOKED_AT: usize = 10_000;
+        const LISTED: usize = 50;
+        let groups = &self.daemon.engine().state().groups;
+        let mut all: Vec<_> = groups.iter().filter(|_| groups.len() <= LOOKED_AT).collect();
+        all.sort_by_key(|(_, group)| core::cmp::Reverse(group.members.len()));
+        let listed = all.into_iter().take(LISTED);
+        let group = |(name, group): (&GroupName, &spread_engine::Group)| Group {
+            name: name.to_string(),
+            members: group.members.len(),
+        };
+        listed.map(group).collect()
+    }
+
     fn write_snapshot(&self) {
         let (ring, counters, engine) =
             (self.daemon.ring_status(), self.daemon.ring_counters().clone(), self.daemon.status());
         let uptime = self.clock.0.elapsed().as_secs();
+        let largest = self.largest_groups();
         self.snapshots.update(|status| {
             status.phase = format!("{:?}", ring.phase);
             status.configuration =
@@ -432,6 +448,7 @@ impl Driver {
                 .collect();
             (status.sequence, status.aru, status.stable) = (ring.seq, ring.aru, ring.stable);
             (status.groups, status.sessions_in_component) = (engine.groups, engine.sessions);
+            status.largest_groups = largest;
             status.key_id = self.seal.active();
             status.uptime_seconds = uptime;
             let count = |name: &str, value: u64| (name.to_owned(), value);

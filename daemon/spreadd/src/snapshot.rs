@@ -24,6 +24,8 @@ pub(crate) struct Status {
     pub(crate) aru: u64,
     pub(crate) stable: u64,
     pub(crate) groups: usize,
+    /// The largest groups of the component.
+    pub(crate) largest_groups: Vec<Group>,
     pub(crate) sessions_in_component: usize,
     pub(crate) counters: BTreeMap<String, u64>,
     pub(crate) refused: BTreeMap<String, u64>,
@@ -39,6 +41,13 @@ pub(crate) struct Member {
     pub(crate) name: String,
     pub(crate) boot: String,
     pub(crate) claim: u64,
+}
+
+/// A group.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Group {
+    pub(crate) name: String,
+    pub(crate) members: usize,
 }
 
 /// A local session.

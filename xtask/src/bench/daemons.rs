@@ -158,6 +158,17 @@ impl<'a> Cluster<'a> {
         Ok(())
     }
 
+    /// Memberships that daemons installed after the first one with all of them.
+    pub fn configurations(&self, slots: core::ops::Range<usize>) -> usize {
+        let formed = format!("in a ring of {}:", slots.len());
+        let later = |slot| {
+            let log = self.log(slot);
+            let lines = log.lines().filter(|line| line.contains("in a ring of"));
+            lines.skip_while(|line| !line.contains(&formed)).skip(1).count()
+        };
+        slots.map(later).sum()
+    }
+
     fn log(&self, slot: usize) -> String {
         fs::read_to_string(self.folder.join(format!("d{slot}.log"))).unwrap_or_default()
     }

@@ -7,6 +7,7 @@
 mod cpu;
 mod crowd;
 mod daemons;
+mod hogs;
 mod membership;
 mod netns;
 mod session;
@@ -31,6 +32,8 @@ enum What {
     Membership(membership::Arguments),
     /// Many daemons: forming, a stream, a crash, healing.
     Crowd(crowd::Arguments),
+    /// A busy ring beside CPU hogs: no membership may change.
+    Hogs(hogs::Arguments),
     /// Messages per second and CPU per message.
     Throughput(throughput::Arguments),
     /// One end of the unit's measurement (started by `unit`).
@@ -49,6 +52,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         What::Crowd(arguments) => {
             netns::require()?;
             crowd::run(arguments)
+        }
+        What::Hogs(arguments) => {
+            netns::require()?;
+            hogs::run(arguments)
         }
         What::Throughput(arguments) => {
             netns::require()?;

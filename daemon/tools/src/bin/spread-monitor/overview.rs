@@ -1,6 +1,6 @@
 //! Two rounds of answers to rows with rates and findings. Pure: what is shown is decided here.
 
-use crate::status::{Change, Session, Status};
+use crate::status::{Change, Group, Session, Status};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -43,6 +43,8 @@ pub(crate) struct Ring {
     pub(crate) members: Vec<String>,
     pub(crate) slots: usize,
     pub(crate) groups: usize,
+    /// The largest ones.
+    pub(crate) largest_groups: Vec<Group>,
     pub(crate) sessions: usize,
 }
 
@@ -183,6 +185,7 @@ fn rings(answered: &[&Status]) -> Vec<Ring> {
                 members,
                 slots: status.slots,
                 groups: status.groups,
+                largest_groups: status.largest_groups.clone(),
                 sessions: status.sessions_in_component,
             }),
         }

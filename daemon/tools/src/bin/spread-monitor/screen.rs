@@ -1,7 +1,7 @@
 //! The live view.
 
 use crate::overview::Overview;
-use crate::text::{COLUMNS, cells, change_line, ring_line, session_lines};
+use crate::text::{COLUMNS, cells, change_line, group_line, ring_line, session_lines};
 use crate::watch::Watch;
 use anyhow::Result;
 use ratatui::Frame;
@@ -71,8 +71,9 @@ fn read_keys(tell: &mpsc::Sender<Input>) {
 
 /// Rings, daemons, what to look at, sessions beside changes.
 fn draw(frame: &mut Frame<'_>, overview: &Overview) {
-    let rings: Vec<Line<'_>> =
-        overview.rings.iter().map(|ring| Line::from(ring_line(ring))).collect();
+    let groups = overview.rings.iter().map(group_line).filter(|line| !line.is_empty());
+    let lines = overview.rings.iter().map(ring_line);
+    let rings: Vec<Line<'_>> = lines.chain(groups).map(Line::from).collect();
     let height = |lines: usize, most: usize| lines.min(most) as u16;
     let findings = overview.findings.len();
     let [top, daemons, advice, below, foot] = Layout::vertical([

@@ -17,6 +17,7 @@ pub(crate) struct Status {
     pub(crate) members: Vec<Member>,
     pub(crate) slots: usize,
     pub(crate) groups: usize,
+    pub(crate) largest_groups: Vec<Group>,
     pub(crate) sessions_in_component: usize,
     pub(crate) counters: BTreeMap<String, u64>,
     pub(crate) refused: BTreeMap<String, u64>,
@@ -47,6 +48,14 @@ impl Status {
 pub(crate) struct Member {
     pub(crate) name: String,
     pub(crate) boot: String,
+}
+
+/// A group.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(default)]
+pub(crate) struct Group {
+    pub(crate) name: String,
+    pub(crate) members: usize,
 }
 
 /// A session of the daemon.

@@ -29,6 +29,9 @@ pub(crate) fn render(overview: &Overview) -> String {
         rows.extend(overview.daemons.iter().map(cells));
         text += &table(&rows);
     }
+    let groups: Vec<String> = overview.rings.iter().map(group_line).collect();
+    let groups: Vec<String> = groups.into_iter().filter(|line| !line.is_empty()).collect();
+    section(&mut text, "LARGEST GROUPS", &groups);
     let sessions = session_lines(overview);
     section(&mut text, "SESSIONS", &sessions);
     let changes: Vec<String> = overview.changes.iter().map(change_line).collect();
@@ -57,6 +60,15 @@ pub(crate) fn ring_line(ring: &Ring) -> String {
         ring.groups,
         ring.sessions
     )
+}
+
+/// The largest groups of a ring with their members' number, in one line.
+pub(crate) fn group_line(ring: &Ring) -> String {
+    const SHOWN: usize = 12;
+    let groups = ring.largest_groups.iter().take(SHOWN);
+    let groups: Vec<String> =
+        groups.map(|group| format!("{} ({})", group.name, group.members)).collect();
+    groups.join("  ")
 }
 
 /// A daemon's row.
