@@ -49,6 +49,7 @@ fn run(arguments: &cli::Arguments) -> Result<()> {
     let log_level = telemetry::start(&loaded.conf, loaded.detailed)?;
     let settings = settings::Settings::new(loaded)?;
     let snapshots = Arc::new(snapshot::Snapshots::default());
+    settings::raise_descriptors(settings.conf.max_sessions);
 
     let (to_ring, from_front) = mpsc::unbounded_channel();
     let (to_front, from_ring) = mpsc::unbounded_channel();

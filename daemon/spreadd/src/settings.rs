@@ -231,6 +231,23 @@ fn random() -> Result<u128> {
     Ok(u128::from_le_bytes(bytes))
 }
 
+/// Each session is a descriptor: takes as many as the system lets this process have, and says when that is not enough.
+pub(crate) fn raise_descriptors(sessions: u32) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    /// Listeners, ring sockets, logs.
+    const OTHERS: u64 = 64;
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let _ = setrlimit(Resource::Nofile, raised);
+    let has = getrlimit(Resource::Nofile).current;
+    if has.is_some_and(|has| has < u64::from(sessions) + OTHERS) {
+        let has = has.unwrap_or(0);
+        tracing::warn!(
+            "MaxSessions is {sessions} and this process may open {has} files: sessions beyond wait; raise the limit (ulimit -n)"
+        );
+    }
+}
+
 fn windows(conf: &Conf) -> Windows {
     let mut windows = Windows {
         payload_bytes: conf.max_message_bytes as usize + (1 << 20),
