@@ -305,7 +305,10 @@ impl Engine {
         let Some(tables) = complete.map(<[Table]>::to_vec) else { return };
         let Some(exchange) = self.exchange.take() else { return };
         self.counters.exchanges += 1;
-        self.settle(&tables, exchange.configuration);
+        // The views come before all that was held, so they stand before it in the order too.
+        let configuration = exchange.configuration;
+        self.position = Some(Position { configuration, seq: Seq(0), index: 0 });
+        self.settle(&tables, configuration);
         self.mark_lost();
         for delivery in exchange.held {
             self.position = Some(delivery.position);
@@ -409,8 +412,7 @@ impl Engine {
         // Components that part may both begin a group of this name before they settle.
         let hash = self.transition.as_ref().map_or(settled, |phase| phase.hash);
         let before = group_id(hash, self.highest_index);
-        let group =
-            self.state.groups.entry(name.clone()).or_insert_with(|| Group::new(before));
+        let group = self.state.groups.entry(name.clone()).or_insert_with(|| Group::new(before));
         group.add(key.clone(), member);
         self.show_change(&name, Some(&key), Cause::Join(key.name.clone()));
         // A member that is about to be lost makes its group one that loses members.
