@@ -7,8 +7,8 @@ use crate::outbound::{Outbound, Submission};
 use crate::route::receivers;
 use crate::settings::{EngineOutput, EngineSettings, LinkId};
 use crate::view::{
-    configuration_hash, group_id, next_id, next_index, self_leave, transition, transitional_hash,
-    view,
+    FIRST_INDEX, configuration_hash, group_id, index, next_id, next_index, self_leave, transition,
+    transitional_hash, view,
 };
 use spread_ring::{Configuration, ConfigurationKind, Delivery};
 use spread_wire::ids::{
@@ -89,6 +89,8 @@ pub struct Engine {
     exchange: Option<Exchange>,
     transition: Option<Transition>,
     position: Option<Position>,
+    /// Highest index of any view since the views settled: a group that ends and begins again gets no id twice.
+    highest_index: u32,
     front: Option<Front>,
     outbound: Outbound,
     outputs: VecDeque<EngineOutput>,
@@ -108,6 +110,7 @@ impl Engine {
             exchange: None,
             transition: None,
             position: None,
+            highest_index: 0,
             front: None,
             outbound: Outbound::default(),
             outputs: VecDeque::new(),
@@ -302,7 +305,10 @@ impl Engine {
         let Some(tables) = complete.map(<[Table]>::to_vec) else { return };
         let Some(exchange) = self.exchange.take() else { return };
         self.counters.exchanges += 1;
-        self.settle(&tables, exchange.configuration);
+        // The views come before all that was held, so they stand before it in the order too.
+        let configuration = exchange.configuration;
+        self.position = Some(Position { configuration, seq: Seq(0), index: 0 });
+        self.settle(&tables, configuration);
         self.mark_lost();
         for delivery in exchange.held {
             self.position = Some(delivery.position);
@@ -317,6 +323,7 @@ impl Engine {
             self.state.endpoints.entry(*slot).or_default();
         }
         self.settled = Some(configuration);
+        self.highest_index = FIRST_INDEX;
         self.origin = None;
         for (slot, session) in merged.refused {
             self.tell_owner(slot, LinkEvent::SessionRefused { session });
@@ -401,10 +408,11 @@ impl Engine {
         }
         let key = MemberKey { slot, name: session.name.clone() };
         let member = Member { session: id, membership: session.membership };
-        let settled = self.settled;
-        let group = self.state.groups.entry(name.clone()).or_insert_with(|| {
-            Group::new(group_id(settled.as_ref().map_or(0, configuration_hash), 0))
-        });
+        let settled = self.settled.as_ref().map_or(0, configuration_hash);
+        // Components that part may both begin a group of this name before they settle.
+        let hash = self.transition.as_ref().map_or(settled, |phase| phase.hash);
+        let before = group_id(hash, self.highest_index);
+        let group = self.state.groups.entry(name.clone()).or_insert_with(|| Group::new(before));
         group.add(key.clone(), member);
         self.show_change(&name, Some(&key), Cause::Join(key.name.clone()));
         // A member that is about to be lost makes its group one that loses members.
@@ -444,6 +452,7 @@ impl Engine {
         let Some(group) = self.state.groups.get_mut(name) else { return };
         let Some(phase) = self.transition.as_ref().filter(|_| group.marked) else {
             group.id = next_id(group.id);
+            self.highest_index = self.highest_index.max(index(group.id));
             return self.tell_view(name, cause, &[]);
         };
         group.id = group_id(phase.hash, next_index(group.id));

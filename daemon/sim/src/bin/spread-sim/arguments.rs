@@ -1,0 +1,82 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "Examples:
+  spread-sim run --seeds 1000              a thousand clusters, each with its own faults
+  spread-sim run --first 5000 --seeds 100  other ones
+  spread-sim replay 42                     everything that happens in seed 42
+  spread-sim plan 42                       its faults and requests, as a scenario file
+  spread-sim scenario daemon/sim/scenarios/*.txt
+  spread-sim bugs --find                   (with planted bugs built in) finds each of them
+
+Exit status: 0 if every promise was kept, 1 if one was broken, 2 for a wrong command line.";
+
+/// Simulates whole clusters and judges them by what the system promises.
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = EXAMPLES)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run seeds until a promise is broken.
+    Run {
+        /// How many seeds.
+        #[arg(long, default_value_t = 100)]
+        seeds: u64,
+        /// The first of them.
+        #[arg(long, default_value_t = 0)]
+        first: u64,
+        /// How many at the same time; 0: as many as there are processors.
+        #[arg(long, default_value_t = 0)]
+        jobs: usize,
+        /// What is broken on purpose.
+        #[command(flatten)]
+        planting: Planting,
+    },
+    /// Run one seed and show its whole timeline.
+    Replay {
+        /// The seed.
+        seed: u64,
+        /// What is broken on purpose.
+        #[command(flatten)]
+        planting: Planting,
+    },
+    /// Show what a seed decides, as a scenario file.
+    Plan {
+        /// The seed.
+        seed: u64,
+    },
+    /// Run text scenarios.
+    Scenario {
+        /// The files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Show the whole timeline.
+        #[arg(long)]
+        timeline: bool,
+    },
+    /// List the planted bugs, or find them all.
+    Bugs {
+        /// Run each until a promise is broken.
+        #[arg(long)]
+        find: bool,
+        /// Give a bug up after so many seeds.
+        #[arg(long, default_value_t = 1000)]
+        most: u64,
+    },
+}
+
+/// What is broken on purpose.
+#[derive(Debug, Args)]
+pub struct Planting {
+    /// Plant this bug in every daemon (see `bugs`).
+    #[arg(long, value_name = "NAME")]
+    pub bug: Option<String>,
+}

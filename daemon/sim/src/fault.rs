@@ -1,0 +1,109 @@
+//! What can happen to a cluster: faults, what clients do, what is expected. One value is one line of a scenario.
+
+use core::time::Duration;
+use spread_wire::service::Service;
+
+/// A place on the network: the daemon of a slot, or its twin (a second daemon in the same slot).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Site {
+    /// Slot.
+    pub slot: usize,
+    /// Whether the twin is meant.
+    pub twin: bool,
+}
+
+/// Something that happens at a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A daemon starts, with a new boot id.
+    Start(Site),
+    /// A daemon is killed.
+    Crash(Site),
+    /// A daemon leaves in an orderly way.
+    Leave(Site),
+    /// A daemon is not scheduled.
+    Pause(Site),
+    /// It is scheduled again.
+    Resume(Site),
+    /// A daemon gets a new address; names resolve to it a little later.
+    Move(Site),
+    /// The sites are cut into components; sites that are not named belong to the first.
+    Partition(Vec<Vec<Site>>),
+    /// Packets one way are lost.
+    Cut(Site, Site),
+    /// All cuts and partitions end.
+    Heal,
+    /// Share of packets that are lost, in thousandths.
+    Loss(u32),
+    /// Share of packets that come twice, in thousandths.
+    Duplicate(u32),
+    /// Share of packets that take much longer than others, in thousandths.
+    Reorder(u32),
+    /// How long packets take.
+    Delay(Duration, Duration),
+    /// All faults end: the network is whole, every slot has one running daemon, every client reads.
+    Calm,
+    /// A client connects, if it is not connected.
+    Connect {
+        /// Which.
+        client: usize,
+        /// To which daemon.
+        site: Site,
+        /// Private name; without one it is called like the client.
+        name: Option<String>,
+        /// Does not want membership messages.
+        silent: bool,
+    },
+    /// A client says goodbye.
+    Disconnect(usize),
+    /// A client closes its socket without a word.
+    Drop(usize),
+    /// A client joins a group.
+    Join(usize, String),
+    /// A client leaves a group.
+    Part(usize, String),
+    /// A client sends a message.
+    Send(Send),
+    /// A client stops reading.
+    Stall(usize),
+    /// A client reads again.
+    Read(usize),
+    /// Something has to be true now.
+    Expect(Expectation),
+}
+
+/// A message to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Send {
+    /// Who.
+    pub client: usize,
+    /// Service.
+    pub service: Service,
+    /// Not to the sender itself.
+    pub discard: bool,
+    /// Destinations.
+    pub groups: Vec<String>,
+    /// Bytes of the payload, at least.
+    pub bytes: usize,
+    /// Text of the payload.
+    pub text: String,
+}
+
+/// What a scenario claims at a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expectation {
+    /// These daemons are one ring.
+    Ring(Vec<Site>),
+    /// The last view of the group that the client saw lists exactly these clients.
+    Members(usize, String, Vec<usize>),
+    /// The client got a message of this text, so many times.
+    Received(usize, String, usize),
+    /// The messages came to the client in this order, whatever else came between.
+    Order(usize, Vec<String>),
+    /// So many transitional signals of the group came to the client.
+    Transitions(usize, String, usize),
+    /// The client is connected, or not.
+    Connected(usize, bool),
+    /// The daemon runs, or not.
+    Running(Site, bool),
+}

@@ -1,0 +1,165 @@
+//! The virtual network: what is on its way, and what the network does to it.
+
+use crate::fault::Site;
+use crate::random::Random;
+use core::net::SocketAddr;
+use core::time::Duration;
+use spread_ring::Received;
+use spread_wire::time::Instant;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+
+/// A packet that was reordered takes so many times as long as others may take.
+const LATE_TIMES: u64 = 8;
+
+/// Something that arrives later.
+#[derive(Debug)]
+pub enum Arrival {
+    /// A packet at an address.
+    Packet {
+        /// Where to.
+        to: SocketAddr,
+        /// What.
+        received: Received,
+    },
+    /// Everybody looks the slot's name up again.
+    Resolve {
+        /// Which slot.
+        slot: usize,
+    },
+}
+
+#[derive(Debug)]
+struct Flying {
+    at: Instant,
+    order: u64,
+    arrival: Arrival,
+}
+
+impl PartialEq for Flying {
+    fn eq(&self, other: &Self) -> bool {
+        (self.at, self.order) == (other.at, other.order)
+    }
+}
+
+impl Eq for Flying {}
+
+impl Ord for Flying {
+    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
+        (other.at, other.order).cmp(&(self.at, self.order))
+    }
+}
+
+impl PartialOrd for Flying {
+    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// The network between daemons.
+#[derive(Debug)]
+pub struct Network {
+    random: Random,
+    flying: BinaryHeap<Flying>,
+    count: u64,
+    /// Packets lost, in thousandths.
+    pub loss: u32,
+    /// Packets that come twice, in thousandths.
+    pub duplicate: u32,
+    /// Packets that are overtaken by later ones, in thousandths.
+    pub reorder: u32,
+    /// How long packets take.
+    pub delay: (Duration, Duration),
+    component: BTreeMap<Site, usize>,
+    cuts: BTreeSet<(Site, Site)>,
+}
+
+impl Network {
+    /// A whole network.
+    #[must_use]
+    pub fn new(random: Random, delay: (Duration, Duration)) -> Self {
+        Self {
+            random,
+            flying: BinaryHeap::new(),
+            count: 0,
+            loss: 0,
+            duplicate: 0,
+            reorder: 0,
+            delay,
+            component: BTreeMap::new(),
+            cuts: BTreeSet::new(),
+        }
+    }
+
+    /// Cuts the network into components.
+    pub fn partition(&mut self, components: &[Vec<Site>]) {
+        self.component.clear();
+        for (index, sites) in components.iter().enumerate() {
+            self.component.extend(sites.iter().map(|site| (*site, index)));
+        }
+    }
+
+    /// Cuts one way.
+    pub fn cut(&mut self, from: Site, to: Site) {
+        self.cuts.insert((from, to));
+    }
+
+    /// Ends cuts and partitions.
+    pub fn heal(&mut self) {
+        self.component.clear();
+        self.cuts.clear();
+    }
+
+    /// Ends everything that is bad.
+    pub fn calm(&mut self) {
+        self.heal();
+        (self.loss, self.duplicate, self.reorder) = (0, 0, 0);
+    }
+
+    /// Whether packets from one site reach the other.
+    #[must_use]
+    pub fn reaches(&self, from: Site, to: Site) -> bool {
+        let side = |site| self.component.get(&site).copied().unwrap_or(0);
+        side(from) == side(to) && !self.cuts.contains(&(from, to))
+    }
+
+    /// Sends a packet on its way, or loses it; returns whether any copy flies.
+    pub fn post(&mut self, now: Instant, to: SocketAddr, received: Received) -> bool {
+        if self.random.chance(self.loss) {
+            return false;
+        }
+        if self.random.chance(self.duplicate) {
+            self.fly(now, to, received.clone());
+        }
+        self.fly(now, to, received);
+        true
+    }
+
+    fn fly(&mut self, now: Instant, to: SocketAddr, received: Received) {
+        let (least, most) = self.delay;
+        let (least, most) = (least.as_micros() as u64, most.as_micros() as u64);
+        let late = self.random.chance(self.reorder);
+        let bound = if late { most * LATE_TIMES } else { most };
+        let delay = Duration::from_micros(self.random.between(least, bound.max(least)));
+        self.push(now + delay, Arrival::Packet { to, received });
+    }
+
+    /// Has something arrive at a moment.
+    pub fn push(&mut self, at: Instant, arrival: Arrival) {
+        self.count += 1;
+        self.flying.push(Flying { at, order: self.count, arrival });
+    }
+
+    /// When the next thing arrives.
+    #[must_use]
+    pub fn next(&self) -> Option<Instant> {
+        self.flying.peek().map(|flying| flying.at)
+    }
+
+    /// What arrives by `now`, one at a time.
+    pub fn arrive(&mut self, now: Instant) -> Option<Arrival> {
+        if self.next()? > now {
+            return None;
+        }
+        self.flying.pop().map(|flying| flying.arrival)
+    }
+}

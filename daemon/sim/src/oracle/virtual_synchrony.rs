@@ -1,0 +1,90 @@
+//! Members that pass from one view to the next together have seen the same messages of the group in between.
+
+use super::Judgement;
+use crate::history::{History, MessageId, Moment, Request, Seen, SeenView};
+use bytes::Bytes;
+use spread_wire::ids::GroupId;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A session's way from one view to the next.
+struct Step<'a> {
+    session: usize,
+    moment: Moment,
+    to: &'a SeenView,
+    messages: BTreeSet<MessageId>,
+}
+
+type Steps<'a> = BTreeMap<(&'a Bytes, GroupId, GroupId), Vec<Step<'a>>>;
+
+/// Judges.
+pub fn check(history: &History, judgement: &mut Judgement) {
+    let mut steps: Steps<'_> = BTreeMap::new();
+    for session in 0..history.sessions.len() {
+        collect(history, session, &mut steps);
+    }
+    for (group, list) in &steps {
+        for (index, step) in list.iter().enumerate() {
+            // Each is compared with the first of its own vs-set.
+            let first = list[..index].iter().find(|other| together(history, other, step));
+            let Some(other) = first.filter(|other| other.messages != step.messages) else {
+                continue;
+            };
+            judgement.broken(step.moment, || {
+                let differ: Vec<String> = step
+                    .messages
+                    .symmetric_difference(&other.messages)
+                    .map(MessageId::to_string)
+                    .collect();
+                format!(
+                    "s{} and s{} go together from {:?} to {:?} of {} and differ in {}",
+                    other.session,
+                    step.session,
+                    group.1,
+                    group.2,
+                    group.0.escape_ascii(),
+                    differ.join(" ")
+                )
+            });
+        }
+    }
+}
+
+fn together(history: &History, one: &Step<'_>, other: &Step<'_>) -> bool {
+    let Some(own) = one.to.own else { return true };
+    if one.to.cause != spread_wire::service::bits::CAUSED_BY_NETWORK {
+        return true;
+    }
+    let name = &history.sessions[other.session].name.0;
+    one.to.vs_sets.get(own).is_some_and(|set| set.contains(name))
+}
+
+fn collect<'a>(history: &'a History, session: usize, steps: &mut Steps<'a>) {
+    let mut groups: BTreeMap<&Bytes, (GroupId, BTreeSet<MessageId>)> = BTreeMap::new();
+    for event in &history.sessions[session].events {
+        match &event.seen {
+            Seen::Message(message) => {
+                let Some(id) = message.id.filter(|id| !discarded(history, *id)) else { continue };
+                for group in &message.groups {
+                    if let Some((_, messages)) = groups.get_mut(group) {
+                        messages.insert(id);
+                    }
+                }
+            }
+            Seen::View(view) => {
+                let before = groups.insert(&view.group, (view.id, BTreeSet::new()));
+                if let Some((from, messages)) = before {
+                    let step = Step { session, moment: event.moment, to: view, messages };
+                    steps.entry((&view.group, from, view.id)).or_default().push(step);
+                }
+            }
+            Seen::SelfLeave { group } => drop(groups.remove(group)),
+            _ => {}
+        }
+    }
+}
+
+/// Messages that their sender did not want back: it has not seen them, and is right.
+fn discarded(history: &History, id: MessageId) -> bool {
+    let asked = history.sent(id).map(|asked| &asked.request);
+    matches!(asked, Some(Request::Send { discard: true, .. }))
+}

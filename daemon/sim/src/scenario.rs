@@ -1,0 +1,121 @@
+//! Text scenarios: a plan that people write.
+//!
+//! ```text
+//! # What this shows.
+//! daemons 3
+//! clients 2
+//! at 0s start d0
+//! at 0s start d1
+//! at 1s connect c0 d0
+//! join c0 g              # at the time of the line before
+//! after 100ms send c0 safe g : hello
+//! after 500ms expect c0 got hello
+//! ```
+
+use crate::fault::{Action, Site};
+use crate::language::{action, duration};
+use crate::plan::Plan;
+use crate::settings::Settings;
+use crate::world::START;
+use anyhow::{Context, Result, bail};
+use core::time::Duration;
+use spread_front::SlowReader;
+use spread_wire::time::Instant;
+
+/// A scenario goes on for so long after its last line.
+const REST: Duration = Duration::from_millis(100);
+
+/// Reads a scenario.
+pub fn parse(text: &str) -> Result<Plan> {
+    let mut plan = Plan {
+        seed: 0,
+        settings: Settings::plain(1),
+        clients: 0,
+        actions: Vec::new(),
+        end: START,
+        groups: Vec::new(),
+    };
+    let mut now = START;
+    for (number, line) in text.lines().enumerate() {
+        let line = line.split(" #").next().unwrap_or_default().trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        take_line(&mut plan, &mut now, line).with_context(|| format!("line {}", number + 1))?;
+    }
+    plan.actions.sort_by_key(|(at, _)| *at);
+    plan.end = plan.actions.last().map_or(START, |(at, _)| *at) + REST;
+    Ok(plan)
+}
+
+fn take_line(plan: &mut Plan, now: &mut Instant, line: &str) -> Result<()> {
+    let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
+    let rest = rest.trim();
+    match first {
+        "daemons" => plan.settings = Settings { ..Settings::plain(rest.parse()?) },
+        "clients" => plan.clients = rest.parse()?,
+        "seed" => plan.seed = rest.parse()?,
+        "set" => set(&mut plan.settings, rest)?,
+        "at" | "after" => {
+            let (time, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+            let base = if first == "at" { START } else { *now };
+            *now = base + duration(time)?;
+            if !rest.trim().is_empty() {
+                return act(plan, *now, rest.trim());
+            }
+        }
+        _ => return act(plan, *now, line),
+    }
+    Ok(())
+}
+
+fn act(plan: &mut Plan, now: Instant, text: &str) -> Result<()> {
+    if text == "start all" {
+        let sites = (0..plan.settings.daemons).map(|slot| Site { slot, twin: false });
+        plan.actions.extend(sites.map(|site| (now, Action::Start(site))));
+        return Ok(());
+    }
+    let action = action(text)?;
+    let named = match &action {
+        Action::Connect { client, .. }
+        | Action::Disconnect(client)
+        | Action::Drop(client)
+        | Action::Join(client, _)
+        | Action::Part(client, _)
+        | Action::Stall(client)
+        | Action::Read(client) => Some(*client),
+        Action::Send(send) => Some(send.client),
+        _ => None,
+    };
+    plan.clients = plan.clients.max(named.map_or(0, |client| client + 1));
+    plan.actions.push((now, action));
+    Ok(())
+}
+
+/// A setting of the cluster: `set slow-reader disconnect 20`.
+fn set(settings: &mut Settings, text: &str) -> Result<()> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let number = || words.get(1).context("a number is missing")?.parse::<usize>().context("number");
+    match words[0] {
+        "slow-reader" => {
+            settings.slow_reader = match words.get(1..).unwrap_or_default() {
+                ["disconnect", most] => SlowReader::Disconnect { messages: most.parse()? },
+                ["block", time] => SlowReader::Block { timeout: duration(time)? },
+                _ => bail!("slow-reader disconnect N, or slow-reader block TIME"),
+            }
+        }
+        "chunk-bytes" => settings.bounds.chunk_bytes = number()?,
+        "packet-bytes" => settings.packet_bytes = number()?,
+        "session-queue-bytes" => settings.session_queue_bytes = number()?,
+        "request-bytes" => settings.request_bytes = number()?,
+        "waiting-bytes" => settings.bounds.waiting_bytes = number()?,
+        "backlog-bytes" => settings.windows.backlog_bytes = number()?,
+        "window-packets" => settings.windows.window_packets = number()? as u32,
+        "personal-packets" => settings.windows.personal_packets = number()? as u32,
+        "accelerated-packets" => settings.windows.accelerated_packets = number()? as u32,
+        "gap-packets" => settings.windows.gap_packets = number()? as u32,
+        "await-open" => settings.await_open = true,
+        other => bail!("`{other}` is no setting"),
+    }
+    Ok(())
+}
