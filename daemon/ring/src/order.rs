@@ -176,6 +176,26 @@ impl Order {
         }
     }
 
+    /// Forgets packets that none of the component has reported: they came after the reports, so others may lack them.
+    pub(crate) fn restrict(&mut self, reported: impl Fn(u64) -> bool) {
+        for seq in self.delivered + 1..=self.high {
+            if !reported(seq)
+                && let Some(stored) = seq
+                    .checked_sub(self.discarded + 1)
+                    .and_then(|index| self.window.get_mut(index as usize))
+            {
+                *stored = None;
+            }
+        }
+        self.aru = self.aru.min(self.delivered);
+        while self.stored(self.aru + 1).is_some() {
+            self.aru += 1;
+        }
+        while self.high > self.aru && self.stored(self.high).is_none() {
+            self.high -= 1;
+        }
+    }
+
     /// Ends the order: what is deliverable under the old guarantees, then the rest for the component.
     ///
     /// `stable` is the highest mark any of the component knows. Beyond the first hole that nobody can fill only
