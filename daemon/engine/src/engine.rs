@@ -7,7 +7,7 @@ use crate::outbound::{Outbound, Submission};
 use crate::route::receivers;
 use crate::settings::{EngineOutput, EngineSettings, LinkId};
 use crate::view::{
-    FIRST_INDEX, configuration_hash, group_id, index, next_id, next_index, self_leave, transition,
+    birth_hash, configuration_hash, group_id, next_id, next_index, self_leave, transition,
     transitional_hash, view,
 };
 use spread_ring::{Configuration, ConfigurationKind, Delivery};
@@ -89,8 +89,8 @@ pub struct Engine {
     exchange: Option<Exchange>,
     transition: Option<Transition>,
     position: Option<Position>,
-    /// Highest index of any view since the views settled: a group that ends and begins again gets no id twice.
-    highest_index: u32,
+    /// Groups that began since the views settled: one that ends and begins again gets no id twice.
+    births: u64,
     front: Option<Front>,
     outbound: Outbound,
     outputs: VecDeque<EngineOutput>,
@@ -110,7 +110,7 @@ impl Engine {
             exchange: None,
             transition: None,
             position: None,
-            highest_index: 0,
+            births: 0,
             front: None,
             outbound: Outbound::default(),
             outputs: VecDeque::new(),
@@ -323,7 +323,7 @@ impl Engine {
             self.state.endpoints.entry(*slot).or_default();
         }
         self.settled = Some(configuration);
-        self.highest_index = FIRST_INDEX;
+        self.births = 0;
         self.origin = None;
         for (slot, session) in merged.refused {
             self.tell_owner(slot, LinkEvent::SessionRefused { session });
@@ -411,8 +411,11 @@ impl Engine {
         let settled = self.settled.as_ref().map_or(0, configuration_hash);
         // Components that part may both begin a group of this name before they settle.
         let hash = self.transition.as_ref().map_or(settled, |phase| phase.hash);
-        let before = group_id(hash, self.highest_index);
-        let group = self.state.groups.entry(name.clone()).or_insert_with(|| Group::new(before));
+        let births = &mut self.births;
+        let group = self.state.groups.entry(name.clone()).or_insert_with(|| {
+            *births += 1;
+            Group::new(group_id(birth_hash(hash, *births), 0))
+        });
         group.add(key.clone(), member);
         self.show_change(&name, Some(&key), Cause::Join(key.name.clone()));
         // A member that is about to be lost makes its group one that loses members.
@@ -452,7 +455,6 @@ impl Engine {
         let Some(group) = self.state.groups.get_mut(name) else { return };
         let Some(phase) = self.transition.as_ref().filter(|_| group.marked) else {
             group.id = next_id(group.id);
-            self.highest_index = self.highest_index.max(index(group.id));
             return self.tell_view(name, cause, &[]);
         };
         group.id = group_id(phase.hash, next_index(group.id));

@@ -37,13 +37,16 @@ pub(crate) fn transitional_hash(
     component.fold(start, |hash, slot| (hash ^ u64::from(slot.0)).wrapping_mul(FNV_FACTOR))
 }
 
-/// Index of the first view of a configuration.
-pub(crate) const FIRST_INDEX: u32 = 1;
+/// Hash for the views of a group that begins, as the `births`-th since the views settled.
+#[must_use]
+pub(crate) fn birth_hash(hash: u64, births: u64) -> u64 {
+    (hash ^ births).wrapping_mul(FNV_FACTOR)
+}
 
 /// Id of the first view of a configuration.
 #[must_use]
 pub(crate) fn first_id(configuration: &ConfigurationId) -> GroupId {
-    group_id(configuration_hash(configuration), FIRST_INDEX)
+    group_id(configuration_hash(configuration), 1)
 }
 
 /// A group id from its two parts.
@@ -55,17 +58,11 @@ pub(crate) fn group_id(hash: u64, index: u32) -> GroupId {
     GroupId(id)
 }
 
-/// The index in an id.
-#[must_use]
-pub(crate) fn index(id: GroupId) -> u32 {
-    let [.., a, b, c, d] = id.0;
-    u32::from_be_bytes([a, b, c, d])
-}
-
 /// The index of the view after the one with this id.
 #[must_use]
 pub(crate) fn next_index(id: GroupId) -> u32 {
-    index(id).wrapping_add(1)
+    let [.., a, b, c, d] = id.0;
+    u32::from_be_bytes([a, b, c, d]).wrapping_add(1)
 }
 
 /// Id of the view after this one, in the same configuration.

@@ -158,10 +158,10 @@ impl World {
         let (index, id) = (connection.process, connection.id);
         if self.random.chance(100) {
             let at = self.random.index(bytes.len());
-            self.from_client(index, id, FromClient::Bytes(bytes.slice(..at)));
-            return self.from_client(index, id, FromClient::Bytes(bytes.slice(at..)));
+            self.client_wrote(index, id, FromClient::Bytes(bytes.slice(..at)));
+            return self.client_wrote(index, id, FromClient::Bytes(bytes.slice(at..)));
         }
-        self.from_client(index, id, FromClient::Bytes(bytes));
+        self.client_wrote(index, id, FromClient::Bytes(bytes));
     }
 
     fn disconnect(&mut self, client: usize) {
@@ -179,7 +179,7 @@ impl World {
         let (index, id) = (connection.process, connection.id);
         self.end_session(client, SessionEnd::Dropped);
         self.clients[client].connection = None;
-        self.from_client(index, id, FromClient::End);
+        self.client_wrote(index, id, FromClient::End);
     }
 
     fn ask(&mut self, session: SessionIndex, request: Request) {

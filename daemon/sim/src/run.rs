@@ -38,9 +38,6 @@ pub struct Outcome {
 pub struct Options {
     /// Keep a readable timeline.
     pub timeline: bool,
-    /// Break this rule.
-    #[cfg(feature = "planted-bugs")]
-    pub bug: Option<spread_wire::planted::Bug>,
 }
 
 /// Runs a seed.
@@ -85,10 +82,6 @@ fn begin(plan: Plan, options: Options) -> World {
     let mut world = World::new(plan);
     if options.timeline {
         world.trace.keep_lines();
-    }
-    #[cfg(feature = "planted-bugs")]
-    if let Some(bug) = options.bug {
-        world.plant(bug);
     }
     world
 }

@@ -47,8 +47,6 @@ pub struct World {
     /// Hash and timeline of all events.
     pub trace: Trace,
     calls: u64,
-    #[cfg(feature = "planted-bugs")]
-    bug: Option<spread_wire::planted::Bug>,
 }
 
 impl World {
@@ -71,16 +69,8 @@ impl World {
             history: History::default(),
             trace: Trace::default(),
             calls: 0,
-            #[cfg(feature = "planted-bugs")]
-            bug: None,
             plan,
         }
-    }
-
-    /// Breaks one rule in every daemon that starts from here on.
-    #[cfg(feature = "planted-bugs")]
-    pub fn plant(&mut self, bug: spread_wire::planted::Bug) {
-        self.bug = Some(bug);
     }
 
     /// Lets time pass to the given moment, or until `done`; returns whether it was done.
@@ -171,11 +161,6 @@ impl World {
         let at = self.new_address(site.slot);
         let node = Node::start(self.now, (site, at), boot, clock, &self.plan.settings);
         self.nodes.push(node);
-        #[cfg(feature = "planted-bugs")]
-        if let Some(bug) = self.bug {
-            self.nodes[index].daemon.plant(bug);
-            self.nodes[index].front.plant(bug);
-        }
         self.sites.insert(site, index);
         self.addresses.insert(at, index);
         self.history.processes.push(ProcessHistory {
@@ -224,7 +209,7 @@ impl World {
 
     // --- clients' sockets ---------------------------------------------------------------------------
 
-    pub(crate) fn from_client(&mut self, index: usize, id: ConnectionId, what: FromClient) {
+    pub(crate) fn client_wrote(&mut self, index: usize, id: ConnectionId, what: FromClient) {
         if let Some(pipe) = self.nodes[index].pipes.get_mut(&id) {
             pipe.waiting.push_back(what);
         }

@@ -50,7 +50,7 @@ pub fn check(history: &History, judgement: &mut Judgement) {
     }
 }
 
-fn own<'a>(view: &'a SeenView) -> &'a [Bytes] {
+fn own(view: &SeenView) -> &[Bytes] {
     view.own.and_then(|own| view.vs_sets.get(own)).map_or(&[], Vec::as_slice)
 }
 

@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "Examples:
@@ -9,7 +9,6 @@ const EXAMPLES: &str = "Examples:
   spread-sim replay 42                     everything that happens in seed 42
   spread-sim plan 42                       its faults and requests, as a scenario file
   spread-sim scenario daemon/sim/scenarios/*.txt
-  spread-sim bugs --find                   (with planted bugs built in) finds each of them
 
 Exit status: 0 if every promise was kept, 1 if one was broken, 2 for a wrong command line.";
 
@@ -36,17 +35,11 @@ pub enum Command {
         /// How many at the same time; 0: as many as there are processors.
         #[arg(long, default_value_t = 0)]
         jobs: usize,
-        /// What is broken on purpose.
-        #[command(flatten)]
-        planting: Planting,
     },
     /// Run one seed and show its whole timeline.
     Replay {
         /// The seed.
         seed: u64,
-        /// What is broken on purpose.
-        #[command(flatten)]
-        planting: Planting,
     },
     /// Show what a seed decides, as a scenario file.
     Plan {
@@ -62,21 +55,4 @@ pub enum Command {
         #[arg(long)]
         timeline: bool,
     },
-    /// List the planted bugs, or find them all.
-    Bugs {
-        /// Run each until a promise is broken.
-        #[arg(long)]
-        find: bool,
-        /// Give a bug up after so many seeds.
-        #[arg(long, default_value_t = 1000)]
-        most: u64,
-    },
-}
-
-/// What is broken on purpose.
-#[derive(Debug, Args)]
-pub struct Planting {
-    /// Plant this bug in every daemon (see `bugs`).
-    #[arg(long, value_name = "NAME")]
-    pub bug: Option<String>,
 }

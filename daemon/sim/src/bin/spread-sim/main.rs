@@ -3,8 +3,8 @@
 mod arguments;
 mod hunt;
 
-use anyhow::{Context, Result, bail};
-use arguments::{Arguments, Command, Planting};
+use anyhow::{Context, Result};
+use arguments::{Arguments, Command};
 use clap::Parser;
 use hunt::{Hunt, hunt};
 use spread_sim::run::{self, Options, Outcome};
@@ -18,8 +18,8 @@ const AROUND: usize = 60;
 
 fn main() -> Result<ExitCode> {
     let kept = match Arguments::parse().command {
-        Command::Run { seeds, first, jobs, planting } => run_seeds(seeds, first, jobs, &planting)?,
-        Command::Replay { seed, planting } => replay(seed, &planting)?,
+        Command::Run { seeds, first, jobs } => run_seeds(seeds, first, jobs),
+        Command::Replay { seed } => replay(seed)?,
         Command::Plan { seed } => {
             print!("{}", Plan::of_seed(seed));
             true
@@ -31,7 +31,6 @@ fn main() -> Result<ExitCode> {
             }
             kept
         }
-        Command::Bugs { find, most } => bugs(find, most)?,
     };
     Ok(if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -41,33 +40,13 @@ fn timed(mut options: Options) -> Options {
     options
 }
 
-fn options(planting: &Planting) -> Result<Options> {
-    let mut options = Options::default();
-    if let Some(name) = &planting.bug {
-        plant(&mut options, name)?;
-    }
-    Ok(options)
-}
-
-#[cfg(feature = "planted-bugs")]
-fn plant(options: &mut Options, name: &str) -> Result<()> {
-    let bug = spread_wire::planted::Bug::named(name);
-    options.bug = Some(bug.with_context(|| format!("no bug is called `{name}`: see `bugs`"))?);
-    Ok(())
-}
-
-#[cfg(not(feature = "planted-bugs"))]
-fn plant(_: &mut Options, name: &str) -> Result<()> {
-    bail!("`{name}` is not in this build: build spread-sim with `--features planted-bugs`")
-}
-
-fn run_seeds(seeds: u64, first: u64, jobs: usize, planting: &Planting) -> Result<bool> {
-    let options = options(planting)?;
+fn run_seeds(seeds: u64, first: u64, jobs: usize) -> bool {
+    let options = Options::default();
     let hunt = Hunt { first, seeds, jobs, options, stop_at_first: true, show: true };
     let found = hunt_and_tell(&hunt);
-    let Some(bad) = found else { return Ok(true) };
-    explain(&bad, options, planting);
-    Ok(false)
+    let Some(bad) = found else { return true };
+    explain(&bad);
+    false
 }
 
 fn hunt_and_tell(plan: &Hunt) -> Option<Outcome> {
@@ -82,15 +61,14 @@ fn hunt_and_tell(plan: &Hunt) -> Option<Outcome> {
 }
 
 /// Runs a bad seed again with a timeline, and says how to look at it.
-fn explain(bad: &Outcome, options: Options, planting: &Planting) {
-    let again = run::seed_with(bad.seed, timed(options));
+fn explain(bad: &Outcome) {
+    let again = run::seed_with(bad.seed, timed(Options::default()));
     println!("seed {}: {}", bad.seed, again.report(AROUND));
-    let bug = planting.bug.as_ref().map_or(String::new(), |name| format!(" --bug {name}"));
-    println!("the whole of it: spread-sim replay {}{bug}", bad.seed);
+    println!("the whole of it: spread-sim replay {}", bad.seed);
 }
 
-fn replay(seed: u64, planting: &Planting) -> Result<bool> {
-    let outcome = run::seed_with(seed, timed(options(planting)?));
+fn replay(seed: u64) -> Result<bool> {
+    let outcome = run::seed_with(seed, timed(Options::default()));
     print_timeline(&outcome)?;
     println!("seed {seed}, hash {:016x}, {} events", outcome.hash, outcome.events);
     println!("{}", outcome.report(0));
@@ -121,34 +99,4 @@ fn run_scenario(file: &Path, timeline: bool) -> Result<bool> {
         println!("{}", outcome.report(AROUND));
     }
     Ok(clean)
-}
-
-#[cfg(not(feature = "planted-bugs"))]
-fn bugs(_: bool, _: u64) -> Result<bool> {
-    bail!("no bugs are in this build: build spread-sim with `--features planted-bugs`")
-}
-
-#[cfg(feature = "planted-bugs")]
-fn bugs(find: bool, most: u64) -> Result<bool> {
-    let mut all = true;
-    for bug in spread_wire::planted::Bug::ALL {
-        if !find {
-            println!("{:32} {}", bug.name(), bug.mistake());
-            continue;
-        }
-        let options = Options { bug: Some(*bug), ..Options::default() };
-        let plan =
-            Hunt { first: 0, seeds: most, jobs: 0, options, stop_at_first: true, show: false };
-        match hunt(&plan).bad {
-            Some(bad) => {
-                let promise = bad.violations.first().map_or("", |violation| violation.promise);
-                println!("found  {:32} at seed {:4} by {promise}", bug.name(), bad.seed);
-            }
-            None => {
-                all = false;
-                println!("MISSED {:32} in {most} seeds: {}", bug.name(), bug.mistake());
-            }
-        }
-    }
-    Ok(all)
 }
