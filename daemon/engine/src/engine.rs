@@ -7,8 +7,8 @@ use crate::outbound::{Outbound, Submission};
 use crate::route::receivers;
 use crate::settings::{EngineOutput, EngineSettings, LinkId};
 use crate::view::{
-    birth_hash, configuration_hash, group_id, next_id, next_index, self_leave, transition,
-    transitional_hash, view,
+    configuration_hash, group_id, next_id, next_index, self_leave, transition, transitional_hash,
+    view,
 };
 use spread_ring::{Configuration, ConfigurationKind, Delivery};
 use spread_wire::ids::{
@@ -89,8 +89,6 @@ pub struct Engine {
     exchange: Option<Exchange>,
     transition: Option<Transition>,
     position: Option<Position>,
-    /// Groups that began since the views settled: one that ends and begins again gets no id twice.
-    births: u64,
     front: Option<Front>,
     outbound: Outbound,
     outputs: VecDeque<EngineOutput>,
@@ -110,7 +108,6 @@ impl Engine {
             exchange: None,
             transition: None,
             position: None,
-            births: 0,
             front: None,
             outbound: Outbound::default(),
             outputs: VecDeque::new(),
@@ -323,7 +320,6 @@ impl Engine {
             self.state.endpoints.entry(*slot).or_default();
         }
         self.settled = Some(configuration);
-        self.births = 0;
         self.origin = None;
         for (slot, session) in merged.refused {
             self.tell_owner(slot, LinkEvent::SessionRefused { session });
@@ -411,11 +407,9 @@ impl Engine {
         let settled = self.settled.as_ref().map_or(0, configuration_hash);
         // Components that part may both begin a group of this name before they settle.
         let hash = self.transition.as_ref().map_or(settled, |phase| phase.hash);
-        let births = &mut self.births;
-        let group = self.state.groups.entry(name.clone()).or_insert_with(|| {
-            *births += 1;
-            Group::new(group_id(birth_hash(hash, *births), 0))
-        });
+        // As in the original a group that ended begins at index 1 again (`semantics`, 13_leave).
+        let before = group_id(hash, 0);
+        let group = self.state.groups.entry(name.clone()).or_insert_with(|| Group::new(before));
         group.add(key.clone(), member);
         self.show_change(&name, Some(&key), Cause::Join(key.name.clone()));
         // A member that is about to be lost makes its group one that loses members.

@@ -37,12 +37,6 @@ pub(crate) fn transitional_hash(
     component.fold(start, |hash, slot| (hash ^ u64::from(slot.0)).wrapping_mul(FNV_FACTOR))
 }
 
-/// Hash for the views of a group that begins, as the `births`-th since the views settled.
-#[must_use]
-pub(crate) fn birth_hash(hash: u64, births: u64) -> u64 {
-    (hash ^ births).wrapping_mul(FNV_FACTOR)
-}
-
 /// Id of the first view of a configuration.
 #[must_use]
 pub(crate) fn first_id(configuration: &ConfigurationId) -> GroupId {

@@ -1,10 +1,16 @@
 //! A view id of a group stands for one view: the same members and vs-sets wherever it is seen; and never for two in a row.
+//!
+//! As in the original the ids of a group start over when it was empty, so only views for changes of daemons are compared:
+//! their ids begin with each configuration.
 
 use super::Judgement;
 use crate::history::{History, Seen, SeenView};
 use bytes::Bytes;
 use spread_wire::ids::GroupId;
 use std::collections::BTreeMap;
+
+/// Cause of views for changes of daemons.
+const NETWORK: u32 = 0x800;
 
 /// Judges.
 pub fn check(history: &History, judgement: &mut Judgement) {
@@ -13,6 +19,10 @@ pub fn check(history: &History, judgement: &mut Judgement) {
         let mut last: BTreeMap<&Bytes, GroupId> = BTreeMap::new();
         for event in &session.events {
             let Seen::View(view) = &event.seen else { continue };
+            if view.cause != NETWORK {
+                last.remove(&view.group);
+                continue;
+            }
             let known = views.entry((&view.group, view.id)).or_insert(view);
             if (&known.members, &known.vs_sets, known.cause)
                 != (&view.members, &view.vs_sets, view.cause)
