@@ -57,7 +57,7 @@ impl Daemon {
         self.pump(now);
     }
 
-    /// Asks for another endpoint to be served.
+    /// Asks for an endpoint in another process to be served.
     pub fn attach(&mut self, now: Instant, link: LinkId, attach: Attach) {
         self.engine.attach(link, attach);
         self.pump(now);
@@ -91,6 +91,7 @@ impl Daemon {
     /// Lets timers fire.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.ring.handle_timeout(now);
+        self.engine.handle_timeout(now);
         self.pump(now);
     }
 
@@ -151,6 +152,11 @@ impl Daemon {
         loop {
             while let Some(output) = self.ring.poll_output() {
                 self.take_from_ring(output);
+            }
+            if self.engine.serves_others()
+                && let Some((configuration, seq)) = self.ring.stable()
+            {
+                self.engine.stable(configuration, seq);
             }
             self.take_from_engine();
             let submitted = self.submit();

@@ -1,28 +1,20 @@
 //! The engine: deliveries and configurations in, link events and payloads to order out.
 
 use crate::exchange::{Exchange, chunks};
-use crate::groups::{Group, Member, MemberKey, Session, State};
-use crate::merge::merge;
-use crate::outbound::{Outbound, Submission};
-use crate::route::receivers;
+use crate::groups::{Endpoint, MemberKey, State};
+use crate::links::Links;
+use crate::merge::{Merged, merge};
+use crate::outbound::Outbound;
 use crate::settings::{EngineOutput, EngineSettings, LinkId};
-use crate::view::{
-    configuration_hash, group_id, next_id, next_index, self_leave, transition, transitional_hash,
-    view,
-};
+use crate::view::{configuration_hash, transitional_hash, transitions, views};
 use spread_ring::{Configuration, ConfigurationKind, Delivery};
-use spread_wire::ids::{
-    ConfigurationId, EndpointUid, GroupName, Position, PrivateName, RequestNumber, Seq, SessionId,
-    Slot,
-};
-use spread_wire::link::{
-    Attach, Cause, Delivered, LinkEvent, Multicast, RefusedAttach, Request, RequestBody,
-};
+use spread_wire::ids::{ConfigurationId, EndpointId, EndpointUid, GroupName, Position, Seq, Slot};
+use spread_wire::link::{Cause, LinkEvent, Request, RequestBody};
 use spread_wire::ordered::table::{Origin, Table};
 use spread_wire::ordered::{Ordered, decode, encode_request, encode_void};
 use spread_wire::service::Guarantee;
-use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
+use spread_wire::time::Instant;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Rising counts since the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,19 +48,11 @@ pub struct EngineStatus {
     pub waiting_bytes: usize,
 }
 
-/// The link to the endpoint that is built into the daemon.
-#[derive(Clone, Copy, Debug)]
-struct Front {
-    link: LinkId,
-    uid: EndpointUid,
-    paused: bool,
-}
-
 /// From a transitional configuration to the regular one after it.
 #[derive(Clone, Debug)]
-struct Transition {
-    hash: u64,
-    component: BTreeSet<Slot>,
+pub(crate) struct Transition {
+    pub(crate) hash: u64,
+    pub(crate) component: BTreeSet<Slot>,
 }
 
 /// Groups and endpoints over a ring that gives configurations and deliveries.
@@ -79,20 +63,23 @@ struct Transition {
 /// 3. empty [`Engine::poll_output`] after every call.
 #[derive(Debug)]
 pub struct Engine {
-    settings: EngineSettings,
-    state: State,
+    pub(crate) settings: EngineSettings,
+    pub(crate) state: State,
     members: BTreeSet<Slot>,
+    /// The regular configuration installed last.
+    configuration: Option<ConfigurationId>,
     /// The configuration whose views stand.
-    settled: Option<ConfigurationId>,
+    pub(crate) settled: Option<ConfigurationId>,
     /// Set while an exchange is due: where the own state comes from.
     origin: Option<Origin>,
     exchange: Option<Exchange>,
-    transition: Option<Transition>,
+    pub(crate) transition: Option<Transition>,
     position: Option<Position>,
-    front: Option<Front>,
-    outbound: Outbound,
-    outputs: VecDeque<EngineOutput>,
-    counters: Counters,
+    pub(crate) links: Links,
+    pub(crate) outbound: Outbound,
+    /// Since when this daemon knows each lost endpoint.
+    lost_since: BTreeMap<EndpointUid, Instant>,
+    pub(crate) counters: Counters,
 }
 
 impl Engine {
@@ -103,14 +90,15 @@ impl Engine {
             settings,
             state: State::default(),
             members: BTreeSet::new(),
+            configuration: None,
             settled: None,
             origin: None,
             exchange: None,
             transition: None,
             position: None,
-            front: None,
+            links: Links::default(),
             outbound: Outbound::default(),
-            outputs: VecDeque::new(),
+            lost_since: BTreeMap::new(),
             counters: Counters::default(),
         }
     }
@@ -118,64 +106,76 @@ impl Engine {
     /// Links the endpoint that is built into this daemon. Its name is that of the slot, its attach is
     /// implied by the daemon's being in a configuration.
     pub fn attach_builtin(&mut self, link: LinkId, uid: EndpointUid) {
-        self.front = Some(Front { link, uid, paused: false });
-    }
-
-    /// Refuses: endpoints in other processes are not served yet.
-    pub fn attach(&mut self, link: LinkId, _attach: Attach) {
-        let event = LinkEvent::AttachRefused { reason: RefusedAttach::Unknown };
-        self.outputs.push_back(EngineOutput::Link { link, event });
-    }
-
-    /// Ends a link. The endpoint's sessions end with their own requests or with the daemon.
-    pub fn detach(&mut self, link: LinkId) {
-        if self.front.is_some_and(|front| front.link == link) {
-            self.front = None;
-        }
+        self.links.set_builtin(link, uid);
     }
 
     /// Takes a request of the endpoint behind the link.
     pub fn request(&mut self, link: LinkId, request: &Request) {
-        if self.front.is_none_or(|front| front.link != link) {
-            return;
-        }
+        let Some(endpoint) = self.links.endpoint(link) else { return };
         let guarantee = match &request.body {
             RequestBody::Close { broken: true, .. } => Guarantee::Safe,
             RequestBody::Multicast { message, .. } => message.service.guarantee(),
             _ => Guarantee::Agreed,
         };
-        self.outbound.push(request.number, guarantee, encode_request(request));
-        self.regulate();
+        let payload = encode_request(endpoint, request);
+        self.outbound.push(endpoint, Some(request.number), guarantee, payload);
+        self.regulate(endpoint);
     }
 
     /// The payload that the ring should get next, if any may go now.
     #[must_use]
     pub fn peek_submission(&self) -> Option<(Guarantee, bytes::Bytes)> {
-        let Submission { guarantee, payload, .. } = self.outbound.peek(self.orders_requests())?;
-        Some((guarantee, payload))
+        self.outbound.peek(self.orders_requests())
     }
 
     /// The ring took what [`Engine::peek_submission`] showed.
     pub fn submission_taken(&mut self) {
-        self.outbound.taken();
-        self.regulate();
+        if let Some(endpoint) = self.outbound.taken(self.orders_requests()) {
+            self.regulate(endpoint);
+        }
     }
 
     /// The ring will never take what [`Engine::peek_submission`] showed: a message larger than it
     /// carries is dropped, its number goes on.
     pub fn submission_impossible(&mut self) {
-        match self.outbound.peek(self.orders_requests()) {
-            Some(Submission { number: Some(number), .. }) => {
-                self.outbound.replace(encode_void(number));
+        self.outbound.replace(self.orders_requests(), encode_void);
+    }
+
+    /// Every daemon of the configuration has what stands up to this place.
+    pub fn stable(&mut self, configuration: ConfigurationId, seq: Seq) {
+        if self.configuration == Some(configuration) && self.transition.is_none() {
+            self.links.stable(seq);
+        }
+    }
+
+    /// Whether it serves endpoints in other processes, and so wants to hear of [`Engine::stable`].
+    #[must_use]
+    pub fn serves_others(&self) -> bool {
+        self.links.any_remote()
+    }
+
+    /// Time passed. Endpoints that were lost for too long are forgotten: the first daemon has it ordered.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let lost = &self.state.lost;
+        self.lost_since.retain(|uid, _| lost.contains_key(uid));
+        let first = self.members.first() == Some(&self.settings.me) && self.orders_requests();
+        for (uid, endpoint) in lost {
+            let since = self.lost_since.entry(*uid).or_insert(now);
+            let over = now.since(*since) >= self.settings.lost_retention;
+            if first
+                && over
+                && let Some((_, epoch)) = endpoint.attach
+            {
+                // Asked again if this comes to nothing.
+                *since = now;
+                self.outbound.push_forget(spread_wire::ordered::encode_forget(*uid, epoch));
             }
-            Some(_) => self.outbound.taken(),
-            None => {}
         }
     }
 
     /// The next thing to do, in order.
     pub fn poll_output(&mut self) -> Option<EngineOutput> {
-        self.outputs.pop_front()
+        self.links.poll_output()
     }
 
     /// Sessions, groups and endpoints as all daemons of the component have them here.
@@ -227,6 +227,8 @@ impl Engine {
     }
 
     fn install_transitional(&mut self, configuration: &Configuration) {
+        // Everyone who goes on has what was delivered so far.
+        self.links.stable(Seq(u64::MAX));
         let component: BTreeSet<_> = configuration.members.iter().map(|id| id.slot).collect();
         let hash = transitional_hash(&configuration.id, component.iter().copied());
         self.transition = Some(Transition { hash, component });
@@ -237,13 +239,15 @@ impl Engine {
 
     fn install_regular(&mut self, configuration: &Configuration) {
         let me = self.settings.me;
+        self.links.stable(Seq(u64::MAX));
+        self.configuration = Some(configuration.id);
         let mine = configuration.components.iter().find(|part| part.members.contains(&me));
         let together: BTreeSet<Slot> = mine
             .map_or_else(|| BTreeSet::from([me]), |part| part.members.iter().copied().collect());
         let abandoned = self.abandon_exchange();
         let hash = transitional_hash(&configuration.id, together.iter().copied());
         let first = together.first().copied().unwrap_or(me);
-        self.transition = Some(Transition { hash, component: together });
+        self.transition = Some(Transition { hash, component: together.clone() });
         self.mark_lost();
         self.members = configuration.members.iter().map(|id| id.slot).collect();
         self.position = Some(Position { configuration: configuration.id, seq: Seq(0), index: 0 });
@@ -253,33 +257,44 @@ impl Engine {
         }
         self.transition = None;
         if configuration.components.len() == 1 && !abandoned {
-            let tables = self.members.iter().map(|slot| self.state.table_of(*slot, self.origin));
-            let tables: Vec<_> = tables.collect();
+            let table = |slot: &Slot| self.state.table_of(*slot, self.origin, &together);
+            let tables: Vec<_> = self.members.iter().map(table).collect();
             self.settle(&tables, configuration.id);
         } else {
-            self.begin_exchange(configuration.id);
+            self.begin_exchange(configuration.id, &together);
         }
     }
 
     /// Groups with members on daemons that do not come along: their members are told.
-    fn mark_lost(&mut self) {
+    pub(crate) fn mark_lost(&mut self) {
         let Some(Transition { component, .. }) = &self.transition else { return };
-        let lost: Vec<_> =
-            self.state.endpoints.keys().filter(|slot| !component.contains(slot)).copied().collect();
-        let mut signals = Vec::new();
-        let position = self.here();
-        for (name, group) in &mut self.state.groups {
-            if !group.marked && lost.iter().any(|slot| group.has_member_of(*slot)) {
-                group.marked = true;
-                signals.extend(transition(self.settings.me, position, name, group));
-            }
-        }
-        self.tell_all(signals);
+        let ids = self.state.endpoints.keys();
+        let lost: BTreeSet<Slot> =
+            ids.map(|id| id.slot).filter(|slot| !component.contains(slot)).collect();
+        let names: Vec<GroupName> = self
+            .state
+            .groups
+            .iter()
+            .filter(|(_, group)| lost.iter().any(|slot| group.has_member_of(*slot)))
+            .map(|(name, _)| name.clone())
+            .collect();
+        names.iter().for_each(|name| self.mark(name));
     }
 
-    fn begin_exchange(&mut self, configuration: ConfigurationId) {
+    /// The group loses members: those here are told, unless they were.
+    pub(crate) fn mark(&mut self, name: &GroupName) {
+        let position = self.here();
+        let Some(group) = self.state.groups.get_mut(name) else { return };
+        if !group.marked {
+            group.marked = true;
+            let signals = transitions(self.settings.me, position, name, group);
+            self.tell_all(signals);
+        }
+    }
+
+    fn begin_exchange(&mut self, configuration: ConfigurationId, together: &BTreeSet<Slot>) {
         let hash = configuration_hash(&configuration);
-        let table = self.state.table_of(self.settings.me, self.origin);
+        let table = self.state.table_of(self.settings.me, self.origin, together);
         self.outbound.set_chunks(chunks(&table, hash, self.settings.bounds.chunk_bytes));
         self.exchange = Some(Exchange::new(configuration, hash, self.members.clone()));
     }
@@ -314,215 +329,72 @@ impl Engine {
     }
 
     fn settle(&mut self, tables: &[Table], configuration: ConfigurationId) {
-        let merged = merge(tables, &configuration, &self.settings.slots);
+        let merged = merge(tables, &configuration, &self.settings);
+        self.end_superseded(&merged);
         self.state = merged.state;
         for slot in &self.members {
-            self.state.endpoints.entry(*slot).or_default();
+            let name = self.settings.slot_name(*slot);
+            let builtin = self.state.endpoints.entry(EndpointId::builtin(*slot));
+            builtin.or_insert_with(|| Endpoint::new(name, None));
         }
         self.settled = Some(configuration);
         self.origin = None;
-        for (slot, session) in merged.refused {
-            self.tell_owner(slot, LinkEvent::SessionRefused { session });
+        for (endpoint, session) in merged.refused {
+            self.tell_owner(endpoint, LinkEvent::SessionRefused { session });
         }
         for due in merged.views {
             self.tell_view(&due.group, Cause::Network, &due.vs_sets);
         }
     }
 
-    fn apply(&mut self, delivery: Delivery) {
-        let request = match decode(delivery.payload) {
-            Ok(Ordered::Request(request)) => request,
-            Ok(Ordered::Void(number)) => {
-                self.take_turn(delivery.sender, number);
-                return;
+    /// Endpoints that this component brings and that have attached in another one since: to their
+    /// groups here they are lost, though they may be back with the view that follows.
+    fn end_superseded(&mut self, merged: &Merged) {
+        for id in &merged.superseded {
+            let Some(endpoint) = self.state.endpoints.get(id) else { continue };
+            for name in endpoint.groups() {
+                self.mark(&name);
             }
-            Ok(Ordered::Chunk(_)) => return,
-            Err(_) => return self.counters.unreadable += 1,
-        };
-        if !self.take_turn(delivery.sender, request.number) {
-            return;
-        }
-        let (slot, position) = (delivery.sender, delivery.position);
-        match request.body {
-            RequestBody::Open { session, name, membership } => {
-                self.open(slot, session, name, membership);
-            }
-            RequestBody::Close { session, .. } => self.close(slot, session),
-            RequestBody::Join { session, group } => self.join(slot, session, group),
-            RequestBody::Leave { session, group } => self.leave(slot, session, &group),
-            RequestBody::Multicast { session, message } => {
-                self.route(slot, session, position, message);
+            if id.slot == self.settings.me {
+                self.outbound.remove(id.index);
+                self.links.dismiss(id.index, LinkEvent::Detached);
             }
         }
-        if slot == self.settings.me {
-            self.tell_owner(slot, LinkEvent::Acknowledged { number: request.number });
-        }
     }
 
-    /// Whether this is the endpoint's next request; all daemons decide alike.
-    fn take_turn(&mut self, sender: Slot, number: RequestNumber) -> bool {
-        let endpoint = self.state.endpoints.entry(sender).or_default();
-        if number.0 != endpoint.last.0.wrapping_add(1) {
-            self.counters.out_of_turn += 1;
-            return false;
-        }
-        endpoint.last = number;
-        if sender == self.settings.me {
-            self.outbound.applied(number);
-            self.regulate();
-        }
-        true
-    }
-
-    fn open(&mut self, slot: Slot, id: SessionId, name: PrivateName, membership: bool) {
-        let endpoint = self.state.endpoints.entry(slot).or_default();
-        if self.state.names.contains_key(&name) || endpoint.sessions.contains_key(&id) {
-            return self.tell_owner(slot, LinkEvent::SessionRefused { session: id });
-        }
-        self.state.names.insert(name.clone(), (slot, id));
-        endpoint.sessions.insert(id, Session { name, membership, groups: BTreeSet::new() });
-        let position = self.here();
-        self.tell_owner(slot, LinkEvent::SessionOpened { session: id, position });
-    }
-
-    fn close(&mut self, slot: Slot, id: SessionId) {
-        let endpoint = self.state.endpoints.entry(slot).or_default();
-        let Some(session) = endpoint.sessions.remove(&id) else { return };
-        self.state.names.remove(&session.name);
-        for name in &session.groups {
-            let key = MemberKey { slot, name: session.name.clone() };
-            self.remove_member(name, &key, Cause::Disconnect(session.name.clone()));
-        }
-        self.tell_owner(slot, LinkEvent::SessionClosed { session: id });
-    }
-
-    fn join(&mut self, slot: Slot, id: SessionId, name: GroupName) {
-        let endpoint = self.state.endpoints.entry(slot).or_default();
-        let Some(session) = endpoint.sessions.get_mut(&id) else { return };
-        if !session.groups.insert(name.clone()) {
-            return;
-        }
-        let key = MemberKey { slot, name: session.name.clone() };
-        let member = Member { session: id, membership: session.membership };
-        let settled = self.settled.as_ref().map_or(0, configuration_hash);
-        // Components that part may both begin a group of this name before they settle.
-        let hash = self.transition.as_ref().map_or(settled, |phase| phase.hash);
-        // As in the original a group that ended begins at index 1 again (`semantics`, 13_leave).
-        let before = group_id(hash, 0);
-        let group = self.state.groups.entry(name.clone()).or_insert_with(|| Group::new(before));
-        group.add(key.clone(), member);
-        self.show_change(&name, Some(&key), Cause::Join(key.name.clone()));
-        // A member that is about to be lost makes its group one that loses members.
-        self.mark_lost();
-    }
-
-    fn leave(&mut self, slot: Slot, id: SessionId, name: &GroupName) {
-        let endpoint = self.state.endpoints.entry(slot).or_default();
-        let Some(session) = endpoint.sessions.get_mut(&id) else { return };
-        if !session.groups.remove(name) {
-            return;
-        }
-        let key = MemberKey { slot, name: session.name.clone() };
-        if session.membership
-            && slot == self.settings.me
-            && let Some(group) = self.state.groups.get(name)
-        {
-            let event = self_leave(self.here(), name, group.id, key.name.clone(), id);
-            self.tell(event);
-        }
-        self.remove_member(name, &key, Cause::Leave(key.name.clone()));
-    }
-
-    fn remove_member(&mut self, name: &GroupName, key: &MemberKey, cause: Cause) {
-        let Some(group) = self.state.groups.get_mut(name) else { return };
-        group.remove(key);
-        if group.members.is_empty() {
-            self.state.groups.remove(name);
-            return;
-        }
-        self.show_change(name, None, cause);
-    }
-
-    /// A view after a join, leave or disconnect. In a group that is losing members it is a view of the
-    /// transitional configuration, and the transitional signal is repeated with its id.
-    fn show_change(&mut self, name: &GroupName, joiner: Option<&MemberKey>, cause: Cause) {
-        let Some(group) = self.state.groups.get_mut(name) else { return };
-        let Some(phase) = self.transition.as_ref().filter(|_| group.marked) else {
-            group.id = next_id(group.id);
-            return self.tell_view(name, cause, &[]);
-        };
-        group.id = group_id(phase.hash, next_index(group.id));
-        let vs_sets = transitional_sets(group, joiner, &phase.component);
-        self.tell_view(name, Cause::Network, &vs_sets);
-        let signal = self
-            .state
-            .groups
-            .get(name)
-            .and_then(|group| transition(self.settings.me, self.here(), name, group));
-        self.tell_all(signal.into_iter().collect());
-    }
-
-    fn route(&mut self, slot: Slot, id: SessionId, position: Position, message: Multicast) {
-        let session = self.state.endpoints.get(&slot).and_then(|known| known.sessions.get(&id));
-        let Some(sender) = session.map(|session| session.name.clone()) else { return };
-        let Some(front) = self.front else { return };
-        let receivers = receivers(&mut self.state, self.settings.me, &message.groups);
-        if receivers.is_empty() {
-            return;
-        }
-        // Only the own endpoint's uid is ever compared; another daemon's must only differ from it.
-        let uid = if slot == self.settings.me { front.uid } else { EndpointUid(!front.uid.0) };
-        let sender_session = (uid, id);
-        let delivered = Delivered { position, sender, sender_session, message };
-        self.counters.messages += 1;
-        self.tell(LinkEvent::Message(Arc::new(delivered), receivers));
-    }
-
-    fn tell_view(&mut self, name: &GroupName, cause: Cause, vs_sets: &[Vec<MemberKey>]) {
+    pub(crate) fn tell_view(&mut self, name: &GroupName, cause: Cause, vs_sets: &[Vec<MemberKey>]) {
         let Some(group) = self.state.groups.get(name) else { return };
-        let event = view(self.settings.me, self.here(), name, group, cause, vs_sets);
-        if let Some(event) = event {
-            self.counters.views += 1;
-            self.tell(event);
+        let events = views(self.settings.me, self.here(), name, group, cause, vs_sets);
+        self.counters.views += events.len() as u64;
+        self.tell_all(events);
+    }
+
+    pub(crate) fn tell_owner(&mut self, endpoint: EndpointId, event: LinkEvent) {
+        if endpoint.slot == self.settings.me {
+            self.links.tell(endpoint.index, event);
         }
     }
 
-    fn tell_owner(&mut self, slot: Slot, event: LinkEvent) {
-        if slot == self.settings.me {
-            self.tell(event);
+    pub(crate) fn tell_all(&mut self, events: Vec<(u32, LinkEvent)>) {
+        for (endpoint, event) in events {
+            self.links.tell(endpoint, event);
         }
     }
 
-    fn tell_all(&mut self, events: Vec<LinkEvent>) {
-        for event in events {
-            self.tell(event);
-        }
-    }
-
-    fn tell(&mut self, event: LinkEvent) {
-        if let Some(Front { link, .. }) = self.front {
-            self.outputs.push_back(EngineOutput::Link { link, event });
-        }
-    }
-
-    /// Pauses the link while too much waits for the ring.
-    fn regulate(&mut self) {
+    /// Pauses an endpoint's link while too much of it waits for the ring.
+    pub(crate) fn regulate(&mut self, endpoint: u32) {
         let bounds = &self.settings.bounds;
-        let Some(front) = &mut self.front else { return };
-        let waiting = self.outbound.waiting_bytes();
-        let most = if front.paused { bounds.resume_bytes } else { bounds.waiting_bytes };
-        let pause = waiting > most;
-        if pause != front.paused {
-            front.paused = pause;
-            self.tell(LinkEvent::Pause(pause));
-        }
+        let waiting = self.outbound.waiting_bytes_of(endpoint);
+        self.links.pause(endpoint, |paused| {
+            waiting > if paused { bounds.resume_bytes } else { bounds.waiting_bytes }
+        });
     }
 
-    fn orders_requests(&self) -> bool {
+    pub(crate) fn orders_requests(&self) -> bool {
         self.exchange.is_none() && self.settled.is_some()
     }
 
-    fn here(&self) -> Position {
+    pub(crate) fn here(&self) -> Position {
         self.position.unwrap_or(Position {
             configuration: self.settled.unwrap_or(ConfigurationId {
                 ring: spread_wire::ids::RingNumber(0),
@@ -534,22 +406,4 @@ impl Engine {
             index: 0,
         })
     }
-}
-
-/// Established members of the component, each lost daemon's members, and a joiner alone.
-fn transitional_sets(
-    group: &Group,
-    joiner: Option<&MemberKey>,
-    component: &BTreeSet<Slot>,
-) -> Vec<Vec<MemberKey>> {
-    let others = || group.members.keys().filter(|key| Some(*key) != joiner);
-    let mut sets = vec![others().filter(|key| component.contains(&key.slot)).cloned().collect()];
-    let lost: BTreeSet<_> =
-        others().map(|key| key.slot).filter(|slot| !component.contains(slot)).collect();
-    for slot in lost {
-        sets.push(others().filter(|key| key.slot == slot).cloned().collect());
-    }
-    sets.push(joiner.into_iter().cloned().collect());
-    sets.retain(|set: &Vec<_>| !set.is_empty());
-    sets
 }

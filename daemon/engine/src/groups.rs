@@ -1,24 +1,33 @@
 //! The state that all daemons of a component share: endpoints, sessions, groups.
 
-use spread_wire::ids::{GroupId, GroupName, PrivateName, RequestNumber, SessionId, Slot};
-use spread_wire::ordered::table::{Origin, Table, TableGroup, TableSession};
+use spread_wire::ids::{
+    EndpointId, EndpointIdentity, EndpointName, EndpointUid, Epoch, GroupId, GroupName,
+    PrivateName, RequestNumber, SessionId, Slot,
+};
+use spread_wire::ordered::table::{Origin, Table, TableEndpoint, TableGroup, TableSession};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Sessions and groups of a component. Equal at all its daemons at one place of the order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    /// The endpoint built into each daemon.
-    pub endpoints: BTreeMap<Slot, Endpoint>,
+    /// Endpoints that a daemon serves.
+    pub endpoints: BTreeMap<EndpointId, Endpoint>,
+    /// Endpoints whose daemon or link was lost, as they were then: they may attach again.
+    pub lost: BTreeMap<EndpointUid, Endpoint>,
     /// Groups that have members.
     pub groups: BTreeMap<GroupName, Group>,
     /// Who has which private name.
-    pub names: BTreeMap<PrivateName, (Slot, SessionId)>,
+    pub names: BTreeMap<PrivateName, (EndpointId, SessionId)>,
 }
 
 /// An endpoint as all daemons know it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
+    /// Second half of its private names.
+    pub name: EndpointName,
+    /// Who it is and its last attach; `None` for the one built into a daemon.
+    pub attach: Option<(EndpointUid, Epoch)>,
     /// Last request that was delivered.
     pub last: RequestNumber,
     /// Its open sessions.
@@ -32,15 +41,17 @@ pub struct Session {
     pub name: PrivateName,
     /// Whether it gets membership messages.
     pub membership: bool,
-    /// Where it is a member.
-    pub groups: BTreeSet<GroupName>,
+    /// Where it is a member, and by which request.
+    pub groups: BTreeMap<GroupName, RequestNumber>,
 }
 
-/// A member's place in the member list: by slot, then by private name.
+/// A member's place in the member list: by slot, then by endpoint, then by private name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MemberKey {
     /// Its daemon.
     pub slot: Slot,
+    /// Its endpoint.
+    pub endpoint: EndpointName,
     /// Its private name.
     pub name: PrivateName,
 }
@@ -48,11 +59,16 @@ pub struct MemberKey {
 /// A member of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
+    /// Number of its endpoint at its daemon.
+    pub endpoint: u32,
     /// Its session at its endpoint.
     pub session: SessionId,
     /// Whether it gets membership messages.
     pub membership: bool,
 }
+
+/// Sessions of each endpoint of a daemon, by rising number of the endpoint, then of the session.
+pub(crate) type Locals = Arc<[(u32, Arc<[SessionId]>)]>;
 
 /// A group with members.
 #[derive(Clone, Debug)]
@@ -63,8 +79,8 @@ pub struct Group {
     pub members: BTreeMap<MemberKey, Member>,
     /// It lost members (and TRANSITION was sent); its next view is due.
     pub marked: bool,
-    /// Local members by rising session id, once somebody asked since the last change.
-    local: Option<Arc<[SessionId]>>,
+    /// Local members, once somebody asked since the last change.
+    local: Option<Locals>,
 }
 
 impl PartialEq for Group {
@@ -96,7 +112,8 @@ impl Group {
 
     /// Members of one daemon, in member order.
     pub fn members_of(&self, slot: Slot) -> impl Iterator<Item = (&MemberKey, &Member)> {
-        let from = MemberKey { slot, name: PrivateName::from("") };
+        let endpoint = EndpointName::from("");
+        let from = MemberKey { slot, endpoint, name: PrivateName::from("") };
         self.members.range(from..).take_while(move |(key, _)| key.slot == slot)
     }
 
@@ -106,53 +123,87 @@ impl Group {
         self.members_of(slot).next().is_some()
     }
 
-    /// All members of one daemon by rising session id; the list is kept until a change.
-    pub fn local_sessions(&mut self, me: Slot) -> Arc<[SessionId]> {
+    /// All members of one daemon by endpoint; the list is kept until a change.
+    pub(crate) fn locals(&mut self, me: Slot) -> Locals {
         if let Some(local) = &self.local {
             return Arc::clone(local);
         }
-        let mut sessions: Vec<_> = self.members_of(me).map(|(_, member)| member.session).collect();
-        sessions.sort_unstable();
-        let local: Arc<[SessionId]> = sessions.into();
+        let mut by_endpoint: BTreeMap<u32, Vec<SessionId>> = BTreeMap::new();
+        for (_, member) in self.members_of(me) {
+            by_endpoint.entry(member.endpoint).or_default().push(member.session);
+        }
+        let sorted = by_endpoint.into_iter().map(|(endpoint, mut sessions)| {
+            sessions.sort_unstable();
+            (endpoint, sessions.into())
+        });
+        let local: Locals = sorted.collect();
         self.local = Some(Arc::clone(&local));
         local
     }
 
     /// Members of one daemon that get membership messages, in member order.
-    pub fn informed(&self, me: Slot) -> impl Iterator<Item = (&MemberKey, SessionId)> {
-        self.members_of(me)
-            .filter(|(_, member)| member.membership)
-            .map(|(key, member)| (key, member.session))
+    pub fn informed(&self, me: Slot) -> impl Iterator<Item = (&MemberKey, &Member)> {
+        self.members_of(me).filter(|(_, member)| member.membership)
+    }
+}
+
+impl Endpoint {
+    /// An endpoint without sessions.
+    #[must_use]
+    pub fn new(name: EndpointName, attach: Option<(EndpointUid, Epoch)>) -> Self {
+        Self { name, attach, last: RequestNumber(0), sessions: BTreeMap::new() }
+    }
+
+    /// The groups its sessions are in.
+    #[must_use]
+    pub fn groups(&self) -> BTreeSet<GroupName> {
+        self.sessions.values().flat_map(|session| session.groups.keys().cloned()).collect()
     }
 }
 
 impl State {
-    /// What a daemon brings to an exchange.
+    /// What a daemon brings to an exchange. To it all endpoints at daemons that are not `together`
+    /// with it are lost: one that another daemon brings as served is not.
     #[must_use]
-    pub fn table_of(&self, slot: Slot, origin: Option<Origin>) -> Table {
-        let mut table = Table {
+    pub fn table_of(&self, slot: Slot, origin: Option<Origin>, together: &BTreeSet<Slot>) -> Table {
+        let served = self.endpoints.iter().filter(|(id, _)| id.slot == slot);
+        let mut endpoints: Vec<(u32, &Endpoint)> =
+            served.map(|(id, endpoint)| (id.index, endpoint)).collect();
+        endpoints.sort_by_key(|(index, _)| *index);
+        let mut lost: BTreeMap<EndpointUid, &Endpoint> =
+            self.lost.iter().map(|(uid, endpoint)| (*uid, endpoint)).collect();
+        let cut_off = self.endpoints.iter().filter(|(id, _)| !together.contains(&id.slot));
+        lost.extend(cut_off.filter_map(|(_, e)| e.attach.map(|(uid, _)| (uid, e))));
+
+        let all = endpoints.iter().map(|(_, endpoint)| *endpoint).chain(lost.values().copied());
+        let names: BTreeSet<&GroupName> =
+            all.flat_map(|e| e.sessions.values()).flat_map(|s| s.groups.keys()).collect();
+        let places: BTreeMap<&GroupName, u32> = names.iter().copied().zip(0..).collect();
+        let groups = names.iter().map(|name| {
+            let group = self.groups.get(*name);
+            let (id, marked) = (group.map(|g| g.id), group.is_some_and(|g| g.marked));
+            TableGroup { name: (*name).clone(), id, marked }
+        });
+        Table {
             slot,
             origin,
-            last: RequestNumber(0),
-            sessions: Vec::new(),
-            groups: Vec::new(),
-        };
-        let Some(endpoint) = self.endpoints.get(&slot) else { return table };
-        table.last = endpoint.last;
-        let mut names = BTreeSet::new();
-        for (id, session) in &endpoint.sessions {
-            names.extend(&session.groups);
-            let (name, membership) = (session.name.clone(), session.membership);
-            table.sessions.push(TableSession { id: *id, name, membership });
+            groups: groups.collect(),
+            endpoints: endpoints.iter().map(|(index, e)| row(*index, e, &places)).collect(),
+            lost: lost.values().map(|e| row(0, e, &places)).collect(),
         }
-        for name in names {
-            let Some(group) = self.groups.get(name) else { continue };
-            let mut members: Vec<_> = group.members_of(slot).map(|(_, m)| m.session).collect();
-            members.sort_unstable();
-            let (id, marked) = (group.id, group.marked);
-            table.groups.push(TableGroup { name: name.clone(), id, marked, members });
-        }
-        table
+    }
+
+    /// Makes a session a member; a group that begins with it gets its id from its first view.
+    pub(crate) fn join(&mut self, name: &GroupName, key: MemberKey, member: Member) {
+        let group = self.groups.entry(name.clone());
+        group.or_insert_with(|| Group::new(GroupId([0; 12]))).add(key, member);
+    }
+
+    /// The endpoint of this uid, if a daemon serves it.
+    #[must_use]
+    pub fn served(&self, uid: EndpointUid) -> Option<EndpointId> {
+        let is = |endpoint: &Endpoint| endpoint.attach.is_some_and(|(known, _)| known == uid);
+        self.endpoints.iter().find(|(_, endpoint)| is(endpoint)).map(|(id, _)| *id)
     }
 
     /// How many sessions are open.
@@ -160,4 +211,20 @@ impl State {
     pub fn session_count(&self) -> usize {
         self.names.len()
     }
+}
+
+fn row(index: u32, endpoint: &Endpoint, places: &BTreeMap<&GroupName, u32>) -> TableEndpoint {
+    let sessions = endpoint.sessions.iter().map(|(id, session)| TableSession {
+        id: *id,
+        name: session.name.clone(),
+        membership: session.membership,
+        groups: session
+            .groups
+            .iter()
+            .filter_map(|(name, joined)| places.get(name).map(|place| (*place, *joined)))
+            .collect(),
+    });
+    let name = endpoint.name.clone();
+    let identity = endpoint.attach.map(|(uid, epoch)| EndpointIdentity { uid, name, epoch });
+    TableEndpoint { index, identity, last: endpoint.last, sessions: sessions.collect() }
 }

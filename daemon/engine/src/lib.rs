@@ -9,13 +9,17 @@
 //!                └──── Daemon ────┘
 //! ```
 //!
-//! Follow a change through `engine` (what is delivered when), `groups` (the state), `view` (who is
-//! told), `exchange` and `merge` (how the states of several components become one).
+//! Follow a change through `engine` (what is delivered when), `apply` (what a request does), `groups`
+//! (the state), `view` (who is told), `exchange` and `merge` (how the states of several components
+//! become one), `attach` and `links` (endpoints in other processes).
 
+mod apply;
+mod attach;
 mod daemon;
 mod engine;
 mod exchange;
 mod groups;
+mod links;
 mod merge;
 mod outbound;
 mod route;
@@ -24,6 +28,6 @@ mod view;
 
 pub use daemon::{Daemon, DaemonOutput};
 pub use engine::{Counters, Engine, EngineStatus};
-pub use groups::{Group, Member, MemberKey, Session, State};
+pub use groups::{Endpoint, Group, Member, MemberKey, Session, State};
 pub use merge::{Merged, MergedView, merge};
-pub use settings::{Bounds, EngineOutput, EngineSettings, LinkId, SlotDescription};
+pub use settings::{Bounds, EngineOutput, EngineSettings, LOST_RETENTION, LinkId, SlotDescription};

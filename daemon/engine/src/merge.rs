@@ -5,12 +5,17 @@
 //!
 //! A group has changed, and gets a view, if members were lost (some table has it marked) or if more
 //! than one origin brings it. Any other group keeps its id and notices nothing.
+//!
+//! An endpoint that several components know is where its highest epoch is.
 
-use crate::groups::{Group, Member, MemberKey, Session, State};
-use crate::settings::SlotDescription;
+use crate::groups::{Endpoint, Group, Member, MemberKey, Session, State};
+use crate::settings::{EngineSettings, SlotDescription};
 use crate::view::first_id;
-use spread_wire::ids::{ConfigurationId, GroupName, SessionId, Slot};
-use spread_wire::ordered::table::{Origin, Table};
+use spread_wire::ids::{
+    ConfigurationId, EndpointId, EndpointUid, Epoch, GroupId, GroupName, RequestNumber, SessionId,
+    Slot,
+};
+use spread_wire::ordered::table::{Origin, Table, TableEndpoint, TableGroup};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What comes of a merge.
@@ -21,7 +26,9 @@ pub struct Merged {
     /// Groups that get a view, in name order.
     pub views: Vec<MergedView>,
     /// Sessions that end because another one has their private name.
-    pub refused: Vec<(Slot, SessionId)>,
+    pub refused: Vec<(EndpointId, SessionId)>,
+    /// Endpoints that a table brings and that have attached elsewhere since.
+    pub superseded: Vec<EndpointId>,
 }
 
 /// A view that a merge makes due; members and id stand in the state.
@@ -43,34 +50,49 @@ struct Gathered {
 /// Orders vs-sets: key of the representative of the old configuration, then the origin itself.
 type OriginKey = (i64, Option<Origin>);
 
+/// Which of several entries of an endpoint counts: the highest.
+type Rank = (Epoch, bool, RequestNumber);
+
 /// Makes one state of the tables, one of each daemon of the configuration.
 #[must_use]
 pub fn merge(
     tables: &[Table],
     configuration: &ConfigurationId,
-    slots: &[SlotDescription],
+    settings: &EngineSettings,
 ) -> Merged {
     let mut tables: Vec<&Table> = tables.iter().collect();
     tables.sort_by_key(|table| table.slot);
-    let mut merged = Merged { state: State::default(), views: Vec::new(), refused: Vec::new() };
-    for table in &tables {
-        add_sessions(&mut merged, table);
-    }
+    let ranks = ranks(&tables);
+    let mut merged = Merged {
+        state: State::default(),
+        views: Vec::new(),
+        refused: Vec::new(),
+        superseded: Vec::new(),
+    };
     let mut gathered: BTreeMap<&GroupName, Gathered> = BTreeMap::new();
     for table in &tables {
-        let key = origin_key(table.origin, slots);
-        for group in &table.groups {
-            let entry = gathered.entry(&group.name).or_default();
-            entry.changed |= group.marked;
-            let brought = entry.by_origin.entry(key).or_default();
-            for session in &group.members {
-                match join(&mut merged.state, table.slot, *session, group) {
-                    Some(member) => drop(brought.insert(member)),
+        let key = origin_key(table.origin, &settings.slots);
+        for group in table.groups.iter().filter(|group| group.marked) {
+            gathered.entry(&group.name).or_default().changed = true;
+        }
+        for endpoint in &table.endpoints {
+            let id = EndpointId { slot: table.slot, index: endpoint.index };
+            let stays = rank(endpoint, true).is_none_or(|(uid, rank)| ranks[&uid] == rank);
+            if stays {
+                add_endpoint(&mut merged, id, endpoint, settings);
+            } else {
+                merged.superseded.push(id);
+            }
+            for (group, member) in join(&mut merged.state, id, endpoint, &table.groups, stays) {
+                let entry = gathered.entry(group).or_default();
+                match member {
+                    Some(member) => drop(entry.by_origin.entry(key).or_default().insert(member)),
                     None => entry.changed = true,
                 }
             }
         }
     }
+    keep_lost(&mut merged.state, &tables, &ranks, settings.bounds.lost_endpoints);
     for (name, gathered) in gathered {
         let Some(group) = merged.state.groups.get_mut(name) else { continue };
         if !gathered.changed && gathered.by_origin.len() == 1 {
@@ -90,34 +112,117 @@ fn origin_key(origin: Option<Origin>, slots: &[SlotDescription]) -> OriginKey {
     (vs_key, origin)
 }
 
+/// The highest rank of each endpoint that is not built in: by epoch, then served before lost, then
+/// by how many of its requests were delivered.
+fn ranks(tables: &[&Table]) -> BTreeMap<EndpointUid, Rank> {
+    let mut ranks: BTreeMap<EndpointUid, Rank> = BTreeMap::new();
+    for table in tables {
+        let served = table.endpoints.iter().filter_map(|endpoint| rank(endpoint, true));
+        let lost = table.lost.iter().filter_map(|endpoint| rank(endpoint, false));
+        for (uid, rank) in served.chain(lost) {
+            let highest = ranks.entry(uid).or_insert(rank);
+            *highest = rank.max(*highest);
+        }
+    }
+    ranks
+}
+
+fn rank(endpoint: &TableEndpoint, served: bool) -> Option<(EndpointUid, Rank)> {
+    let identity = endpoint.identity.as_ref()?;
+    Some((identity.uid, (identity.epoch, served, endpoint.last)))
+}
+
 /// Takes over a table's endpoint. Of two sessions with one private name the lower slot's stays.
-fn add_sessions(merged: &mut Merged, table: &Table) {
-    let endpoint = merged.state.endpoints.entry(table.slot).or_default();
+fn add_endpoint(
+    merged: &mut Merged,
+    id: EndpointId,
+    table: &TableEndpoint,
+    settings: &EngineSettings,
+) {
+    let name = table.identity.as_ref().map(|identity| identity.name.clone());
+    let name = name.unwrap_or_else(|| settings.slot_name(id.slot));
+    let mut endpoint = Endpoint::new(name, table.identity.as_ref().map(|i| (i.uid, i.epoch)));
     endpoint.last = table.last;
     for session in &table.sessions {
         if merged.state.names.contains_key(&session.name) {
-            merged.refused.push((table.slot, session.id));
+            merged.refused.push((id, session.id));
             continue;
         }
-        merged.state.names.insert(session.name.clone(), (table.slot, session.id));
-        let groups = BTreeSet::new();
+        merged.state.names.insert(session.name.clone(), (id, session.id));
+        let groups = BTreeMap::new();
         let (name, membership) = (session.name.clone(), session.membership);
         endpoint.sessions.insert(session.id, Session { name, membership, groups });
     }
+    merged.state.endpoints.insert(id, endpoint);
 }
 
-/// Makes a session a member; `None` if it was refused.
-fn join(
+/// Makes an endpoint's sessions members; `None` for one that does not stay.
+fn join<'a>(
     state: &mut State,
-    slot: Slot,
-    id: SessionId,
-    group: &spread_wire::ordered::table::TableGroup,
-) -> Option<MemberKey> {
-    let session = state.endpoints.get_mut(&slot)?.sessions.get_mut(&id)?;
-    session.groups.insert(group.name.clone());
-    let key = MemberKey { slot, name: session.name.clone() };
-    let member = Member { session: id, membership: session.membership };
-    let entry = state.groups.entry(group.name.clone()).or_insert_with(|| Group::new(group.id));
-    entry.add(key.clone(), member);
-    Some(key)
+    id: EndpointId,
+    table: &TableEndpoint,
+    groups: &'a [TableGroup],
+    stays: bool,
+) -> Vec<(&'a GroupName, Option<MemberKey>)> {
+    let mut joined = Vec::new();
+    let mut endpoint = state.endpoints.get_mut(&id).filter(|_| stays);
+    for row in &table.sessions {
+        for (place, number) in &row.groups {
+            let Some(group) = groups.get(*place as usize) else { continue };
+            let known = endpoint.as_deref_mut();
+            let member = known.and_then(|endpoint| {
+                let name = endpoint.name.clone();
+                Some((name, endpoint.sessions.get_mut(&row.id)?))
+            });
+            let Some((endpoint_name, session)) = member else {
+                joined.push((&group.name, None));
+                continue;
+            };
+            session.groups.insert(group.name.clone(), *number);
+            let name = session.name.clone();
+            let key = MemberKey { slot: id.slot, endpoint: endpoint_name, name };
+            let (endpoint, membership) = (id.index, session.membership);
+            let member = Member { endpoint, session: row.id, membership };
+            let first = group.id.map_or_else(|| Group::new(GroupId([0; 12])), Group::new);
+            let entry = state.groups.entry(group.name.clone()).or_insert(first);
+            entry.add(key.clone(), member);
+            joined.push((&group.name, Some(key)));
+        }
+    }
+    joined
+}
+
+/// Endpoints that no daemon of the configuration serves, as many as may be remembered.
+fn keep_lost(
+    state: &mut State,
+    tables: &[&Table],
+    ranks: &BTreeMap<EndpointUid, Rank>,
+    most: usize,
+) {
+    for table in tables {
+        for row in &table.lost {
+            let Some((uid, own)) = rank(row, false) else { continue };
+            if ranks[&uid] != own || state.lost.contains_key(&uid) {
+                continue;
+            }
+            let Some(identity) = &row.identity else { continue };
+            let mut endpoint =
+                Endpoint::new(identity.name.clone(), Some((identity.uid, identity.epoch)));
+            endpoint.last = row.last;
+            for session in &row.sessions {
+                let name = |place: &u32| table.groups.get(*place as usize).map(|g| g.name.clone());
+                let groups = session.groups.iter();
+                let groups = groups.filter_map(|(place, joined)| Some((name(place)?, *joined)));
+                let (name, membership) = (session.name.clone(), session.membership);
+                let session_groups = groups.collect();
+                endpoint
+                    .sessions
+                    .insert(session.id, Session { name, membership, groups: session_groups });
+            }
+            state.lost.insert(uid, endpoint);
+        }
+    }
+    while state.lost.len() > most {
+        state.lost.pop_first();
+    }
 }

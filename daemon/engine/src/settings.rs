@@ -1,5 +1,6 @@
 //! What an engine has to know at its start, and what comes out of it.
 
+use core::time::Duration;
 use spread_wire::ids::{EndpointName, Slot};
 use spread_wire::link::LinkEvent;
 
@@ -16,7 +17,21 @@ pub struct EngineSettings {
     pub slots: Vec<SlotDescription>,
     /// Bounds of its queues.
     pub bounds: Bounds,
+    /// An endpoint whose daemon or link was lost may attach again for so long.
+    pub lost_retention: Duration,
 }
+
+impl EngineSettings {
+    /// Name of the endpoint that is built into a slot's daemon; empty if no such slot is listed.
+    #[must_use]
+    pub fn slot_name(&self, slot: Slot) -> EndpointName {
+        let listed = self.slots.get(usize::from(slot.0));
+        listed.map_or_else(|| EndpointName::from(""), |listed| listed.name.clone())
+    }
+}
+
+/// How long a lost endpoint may attach again, unless a setting says otherwise.
+pub const LOST_RETENTION: Duration = Duration::from_secs(60);
 
 /// A listed slot as groups see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +45,7 @@ pub struct SlotDescription {
 /// Bounds of an engine's queues, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Requests that wait for the ring: above it the link is paused.
+    /// Requests of one endpoint that wait for the ring: above it its link is paused.
     pub waiting_bytes: usize,
     /// The link goes on once no more than this waits.
     pub resume_bytes: usize,
@@ -38,6 +53,8 @@ pub struct Bounds {
     pub chunk_bytes: usize,
     /// Largest table of one daemon; what a daemon sends beyond it is not used.
     pub table_bytes: usize,
+    /// Lost endpoints that are remembered, in endpoints.
+    pub lost_endpoints: usize,
 }
 
 impl Default for Bounds {
@@ -47,6 +64,7 @@ impl Default for Bounds {
             resume_bytes: 1 << 20,
             chunk_bytes: 60_000,
             table_bytes: 256 << 20,
+            lost_endpoints: 1024,
         }
     }
 }

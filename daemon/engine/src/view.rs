@@ -5,6 +5,7 @@ use spread_wire::ids::{
     ConfigurationId, GroupId, GroupName, Position, PrivateName, SessionId, Slot,
 };
 use spread_wire::link::{Cause, LinkEvent, View};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Start and factor of the 64-bit FNV-1a hash.
@@ -37,6 +38,15 @@ pub(crate) fn transitional_hash(
     component.fold(start, |hash, slot| (hash ^ u64::from(slot.0)).wrapping_mul(FNV_FACTOR))
 }
 
+/// Stands for the merge that an attach at this place is: its views are no others' in any configuration.
+#[must_use]
+pub(crate) fn attach_hash(position: &Position) -> u64 {
+    let start = configuration_hash(&position.configuration) ^ 2;
+    [position.seq.0, u64::from(position.index)]
+        .iter()
+        .fold(start, |hash, number| (hash ^ number).wrapping_mul(FNV_FACTOR))
+}
+
 /// Id of the first view of a configuration.
 #[must_use]
 pub(crate) fn first_id(configuration: &ConfigurationId) -> GroupId {
@@ -67,34 +77,35 @@ pub(crate) fn next_id(id: GroupId) -> GroupId {
     next
 }
 
-/// The group's view for the sessions of `me`; `None` if nobody there is to be told.
-pub(crate) fn view(
+/// The group's view for each endpoint of `me` that has somebody to be told, by number.
+pub(crate) fn views(
     me: Slot,
     position: Position,
     name: &GroupName,
     group: &Group,
     cause: Cause,
     vs_sets: &[Vec<MemberKey>],
-) -> Option<LinkEvent> {
+) -> Vec<(u32, LinkEvent)> {
     let index_of = |key: &MemberKey| {
         let index = vs_sets.iter().position(|set| set.binary_search(key).is_ok());
         index.unwrap_or(0) as u32
     };
-    let receivers: Vec<_> =
-        group.informed(me).map(|(key, session)| (session, index_of(key))).collect();
-    if receivers.is_empty() {
-        return None;
+    let mut receivers: BTreeMap<u32, Vec<(SessionId, u32)>> = BTreeMap::new();
+    for (key, member) in group.informed(me) {
+        receivers.entry(member.endpoint).or_default().push((member.session, index_of(key)));
     }
     let names = |keys: &Vec<MemberKey>| keys.iter().map(|key| key.name.clone()).collect();
-    Some(LinkEvent::View(Arc::new(View {
+    let view = |receivers| View {
         position,
         group: name.clone(),
         id: group.id,
-        cause,
+        cause: cause.clone(),
         members: group.members.keys().map(|key| key.name.clone()).collect(),
         vs_sets: vs_sets.iter().map(names).collect(),
         receivers,
-    })))
+    };
+    let event = |(endpoint, receivers)| (endpoint, LinkEvent::View(Arc::new(view(receivers))));
+    receivers.into_iter().map(event).collect()
 }
 
 /// What a session gets that left on its own.
@@ -116,16 +127,21 @@ pub(crate) fn self_leave(
     }))
 }
 
-/// The group's transitional signal for the sessions of `me`; `None` if nobody there is to be told.
-pub(crate) fn transition(
+/// The group's transitional signal for each endpoint of `me` that has somebody to be told, by number.
+pub(crate) fn transitions(
     me: Slot,
     position: Position,
     name: &GroupName,
     group: &Group,
-) -> Option<LinkEvent> {
-    let receivers: Arc<[SessionId]> = group.informed(me).map(|(_, session)| session).collect();
-    if receivers.is_empty() {
-        return None;
+) -> Vec<(u32, LinkEvent)> {
+    let mut receivers: BTreeMap<u32, Vec<SessionId>> = BTreeMap::new();
+    for (_, member) in group.informed(me) {
+        receivers.entry(member.endpoint).or_default().push(member.session);
     }
-    Some(LinkEvent::Transition { group: name.clone(), receivers, id: group.id, position })
+    let signal = |(endpoint, receivers): (u32, Vec<SessionId>)| {
+        let (group, id) = (name.clone(), group.id);
+        let receivers = receivers.into();
+        (endpoint, LinkEvent::Transition { group, receivers, id, position })
+    };
+    receivers.into_iter().map(signal).collect()
 }

@@ -56,7 +56,7 @@ impl Front {
     }
 
     /// Queues one message for a session, or ends the session if its queue says so.
-    fn queue(&mut self, now: Instant, session: SessionId, head: &Bytes, body: &Bytes) {
+    pub(crate) fn queue(&mut self, now: Instant, session: SessionId, head: &Bytes, body: &Bytes) {
         let Some(id) = self.sessions.get(&session).and_then(|known| known.connection) else {
             return;
         };

@@ -1,12 +1,13 @@
 //! The front's entry points.
 
 use crate::connection::{Connection, Outbox, State};
+use crate::reattach::Reattach;
 use crate::settings::{FrontSettings, Peer, SlowReader};
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
 use spread_wire::frame::Refusal;
-use spread_wire::ids::{Epoch, PrivateName, RequestNumber, SessionId};
-use spread_wire::link::{Attach, LinkEvent, Request, RequestBody};
+use spread_wire::ids::{PrivateName, RequestNumber, SessionId};
+use spread_wire::link::{LinkEvent, Request, RequestBody};
 use spread_wire::time::Instant;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -104,12 +105,13 @@ pub struct Front {
     pub(crate) counters: Counters,
     /// Connections with more waiting than their bound.
     pub(crate) full: BTreeSet<ConnectionId>,
-    requests: VecDeque<Request>,
+    /// What is not in the order for good yet.
+    pub(crate) requests: VecDeque<Request>,
     request_bytes: usize,
-    last_request: RequestNumber,
+    pub(crate) last_request: RequestNumber,
     pub(crate) last_session: SessionId,
     paused: bool,
-    epoch: Epoch,
+    pub(crate) reattach: Reattach,
     random: u64,
 }
 
@@ -118,6 +120,8 @@ pub struct Front {
 pub(crate) struct Session {
     pub(crate) name: PrivateName,
     pub(crate) user: Bytes,
+    /// Whether it gets membership messages.
+    pub(crate) membership: bool,
     /// `None` once it is closing.
     pub(crate) connection: Option<ConnectionId>,
 }
@@ -138,7 +142,7 @@ impl Front {
             last_request: RequestNumber(0),
             last_session: SessionId(0),
             paused: false,
-            epoch: Epoch(0),
+            reattach: Reattach::default(),
             random: settings.seed | 1,
             settings,
         }
@@ -195,8 +199,11 @@ impl Front {
 
     /// Something came over the link.
     pub fn link_event(&mut self, now: Instant, event: LinkEvent) {
+        self.note_event(&event);
         match event {
-            LinkEvent::Attached { epoch, last } => self.attached(epoch, last),
+            LinkEvent::Attached { epoch, last, sessions, .. } => {
+                self.attached(now, epoch, last, &sessions);
+            }
             LinkEvent::Acknowledged { number } => self.acknowledged(number),
             LinkEvent::Pause(paused) => self.pause(paused),
             LinkEvent::SessionOpened { session, .. } => self.opened(now, session),
@@ -207,7 +214,7 @@ impl Front {
             LinkEvent::Transition { group, receivers, id, .. } => {
                 self.deliver_transition(now, &group, &id, &receivers)
             }
-            LinkEvent::AttachRefused { .. } | LinkEvent::Detached => {}
+            LinkEvent::Applied { .. } | LinkEvent::AttachRefused { .. } | LinkEvent::Detached => {}
         }
     }
 
@@ -263,19 +270,6 @@ impl Front {
         })
     }
 
-    /// What the endpoint has to say to attach at another engine; its epoch rises.
-    pub fn reattach(&mut self) -> Attach {
-        self.epoch = Epoch(self.epoch.0 + 1);
-        let lowest_held = self.requests.front().map_or(self.last_request, |request| request.number);
-        Attach {
-            uid: self.settings.uid,
-            name: self.settings.name.clone(),
-            epoch: self.epoch,
-            position: None,
-            lowest_held,
-        }
-    }
-
     /// What happened so far.
     #[must_use]
     pub fn counters(&self) -> &Counters {
@@ -320,24 +314,19 @@ impl Front {
         let request = Request { number: self.last_request, body };
         self.request_bytes += request_bytes(&request);
         self.requests.push_back(request.clone());
-        self.outputs.push_back(FrontOutput::Request(request));
+        if self.may_request() {
+            self.outputs.push_back(FrontOutput::Request(request));
+        }
         self.press();
     }
 
-    fn acknowledged(&mut self, number: RequestNumber) {
+    pub(crate) fn acknowledged(&mut self, number: RequestNumber) {
         while self.requests.front().is_some_and(|request| request.number <= number) {
             if let Some(request) = self.requests.pop_front() {
                 self.request_bytes -= request_bytes(&request);
             }
         }
         self.press();
-    }
-
-    /// The engine serves the endpoint: sends again what it has not ordered.
-    fn attached(&mut self, epoch: Epoch, last: RequestNumber) {
-        self.epoch = self.epoch.max(epoch);
-        self.acknowledged(last);
-        self.outputs.extend(self.requests.iter().cloned().map(FrontOutput::Request));
     }
 
     /// Stops or resumes reading from clients as the queue of requests asks for it.

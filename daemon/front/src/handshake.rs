@@ -152,12 +152,10 @@ impl Front {
         self.last_session.0 += 1;
         let session = self.last_session;
         let name = PrivateName::new(&user, &self.settings.name);
-        self.sessions.insert(session, Session { name: name.clone(), user, connection: Some(id) });
-        self.request(RequestBody::Open {
-            session,
-            name: name.clone(),
-            membership: connect.membership,
-        });
+        let membership = connect.membership;
+        let known = Session { name: name.clone(), user, membership, connection: Some(id) };
+        self.sessions.insert(session, known);
+        self.request(RequestBody::Open { session, name: name.clone(), membership });
         let waits = self.settings.await_open;
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.deadline = None;

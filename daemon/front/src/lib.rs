@@ -9,6 +9,7 @@ mod connection;
 mod delivery;
 mod front;
 mod handshake;
+mod reattach;
 mod session;
 mod settings;
 

@@ -138,6 +138,7 @@ impl Front {
     pub(crate) fn forget(&mut self, session: SessionId) {
         if let Some(known) = self.sessions.remove(&session) {
             self.names.remove(&known.user);
+            self.reattach.forget(session);
             if let Some(id) = known.connection {
                 self.connections.remove(&id);
                 self.full.remove(&id);

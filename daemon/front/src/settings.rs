@@ -33,6 +33,8 @@ pub struct FrontSettings {
     pub access: Vec<AccessRule>,
     /// Accept only once the session's opening was ordered (endpoints that may share their name).
     pub await_open: bool,
+    /// It may attach at another daemon when its own is lost, and so remembers what its sessions were told.
+    pub reattaches: bool,
 }
 
 /// What becomes of a session that does not read.

@@ -29,6 +29,7 @@ fn front() -> Front {
         authentication: Authentication::default(),
         access: Vec::new(),
         await_open: false,
+        reattaches: false,
     });
     front.connected(NOW, GOOD, Peer::Unix);
     front.received(NOW, GOOD, &handshake("good"));

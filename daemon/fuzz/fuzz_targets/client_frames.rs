@@ -31,6 +31,7 @@ fn settings() -> FrontSettings {
         authentication: Authentication::default(),
         access: Vec::new(),
         await_open: false,
+        reattaches: false,
     }
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use libfuzzer_sys::fuzz_target;
-use spread_engine::{Bounds, Daemon, DaemonOutput, EngineSettings, LinkId, SlotDescription};
+use spread_engine::{Bounds, Daemon, DaemonOutput, EngineSettings, LOST_RETENTION, LinkId, SlotDescription};
 use spread_ring::{Destination, Output, Received, Settings, Timers, Windows};
 use spread_wire::ids::{
     BootId, EndpointName, EndpointUid, GroupName, PrivateName, RequestNumber, RingNumber,
@@ -60,6 +60,7 @@ fn daemon(now: Instant, me: usize) -> Daemon {
         me: Slot(me as u16),
         slots: (0..2).map(describe).collect(),
         bounds: Bounds::default(),
+        lost_retention: LOST_RETENTION,
     };
     let mut daemon = Daemon::new(now, ring, engine);
     daemon.attach_builtin(now, LINK, EndpointUid(me as u128));

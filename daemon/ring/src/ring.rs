@@ -15,7 +15,7 @@ use crate::paths::Paths;
 use bytes::Bytes;
 use core::net::SocketAddr;
 use core::time::Duration;
-use spread_wire::ids::{BootId, Claim, DaemonId, Slot};
+use spread_wire::ids::{BootId, Claim, ConfigurationId, DaemonId, Seq, Slot};
 use spread_wire::packet::{Join, Packet, cursor::ReadError};
 use spread_wire::service::Guarantee;
 use spread_wire::time::Instant;
@@ -202,6 +202,12 @@ impl Ring {
             aru: order.map_or(0, |order| order.aru),
             stable: order.map_or(0, |order| order.stable),
         }
+    }
+
+    /// Up to where every member of the configuration has everything, as far as this one knows.
+    #[must_use]
+    pub fn stable(&self) -> Option<(ConfigurationId, Seq)> {
+        self.order.as_ref().map(|order| (order.id(), Seq(order.stable)))
     }
 
     /// The next thing to do; call until `None`.

@@ -154,7 +154,8 @@ impl Node {
         let describe =
             |slot| SlotDescription { name: slot_name(slot), vs_key: settings.vs_key(slot) };
         let slots = (0..settings.daemons).map(describe).collect();
-        let engine = EngineSettings { me, slots, bounds: settings.bounds.clone() };
+        let (bounds, lost_retention) = (settings.bounds.clone(), settings.lost_retention);
+        let engine = EngineSettings { me, slots, bounds, lost_retention };
         let local = clock.local(now);
         let mut daemon = Daemon::new(local, ring, engine);
         let uid = EndpointUid(boot.0);
@@ -172,6 +173,7 @@ impl Node {
             authentication: Authentication::default(),
             access: Vec::new(),
             await_open: settings.await_open,
+            reattaches: false,
         });
         Self {
             site,

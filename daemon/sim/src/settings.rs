@@ -21,6 +21,8 @@ pub struct Settings {
     pub windows: Windows,
     /// Bounds of the engines.
     pub bounds: Bounds,
+    /// How long a lost endpoint may attach again.
+    pub lost_retention: Duration,
     /// Most sessions of one daemon.
     pub sessions: usize,
     /// Bytes that may wait for one session.
@@ -52,6 +54,7 @@ impl Settings {
             timers: Timers::lan(),
             windows: Windows::default(),
             bounds: Bounds::default(),
+            lost_retention: spread_engine::LOST_RETENTION,
             sessions: 1000,
             session_queue_bytes: 1 << 20,
             request_bytes: 1 << 20,

@@ -193,6 +193,7 @@ impl Settings {
             me: Slot(self.index as u16),
             slots: self.conf.slots.iter().enumerate().map(describe).collect(),
             bounds: spread_engine::Bounds::default(),
+            lost_retention: spread_engine::LOST_RETENTION,
         }
     }
 
@@ -221,6 +222,8 @@ impl Settings {
             authentication: self.authentication.clone(),
             access: self.access.clone(),
             await_open: false,
+            reattaches: false,
+            reattaches: false,
         }
     }
 }

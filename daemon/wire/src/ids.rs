@@ -68,6 +68,24 @@ pub struct Position {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EndpointUid(pub u128);
 
+/// An endpoint on the ring: the daemon that serves it and its number there, given at its attach and never
+/// again to another endpoint by that process. Number 0 is the endpoint built into the daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EndpointId {
+    /// Serving daemon.
+    pub slot: Slot,
+    /// Number at that daemon.
+    pub index: u32,
+}
+
+impl EndpointId {
+    /// The endpoint built into a daemon.
+    #[must_use]
+    pub fn builtin(slot: Slot) -> Self {
+        Self { slot, index: 0 }
+    }
+}
+
 /// Second half of the private names of an endpoint's sessions: the slot's name for a daemon's own client
 /// sockets, the pod's name for a sidecar. 1 to 19 bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,6 +94,17 @@ pub struct EndpointName(pub Bytes);
 /// Rises with every attach of an endpoint, over all its links and rings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub u64);
+
+/// Who an endpoint is that is not built into a daemon, at one of its attaches.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EndpointIdentity {
+    /// The endpoint.
+    pub uid: EndpointUid,
+    /// Second half of its private names.
+    pub name: EndpointName,
+    /// Which attach; the highest counts.
+    pub epoch: Epoch,
+}
 
 /// Number of an endpoint's request, counted from 1 over the endpoint's life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -21,9 +21,11 @@ pub struct Attach {
     pub name: EndpointName,
     /// Rises with every attach of this endpoint.
     pub epoch: Epoch,
-    /// Last delivery it has seen; `None` for an endpoint that is new.
+    /// Last place of the order it has seen; `None` for an endpoint that was never attached.
     pub position: Option<Position>,
-    /// Lowest request number it still holds (so: can send again).
+    /// Highest of its requests whose effects it has seen.
+    pub applied: RequestNumber,
+    /// Lowest request number it still holds (so: can send again); the next one if it holds none.
     pub lowest_held: RequestNumber,
 }
 
@@ -104,6 +106,10 @@ pub enum LinkEvent {
         epoch: Epoch,
         /// Last of its requests that was delivered.
         last: RequestNumber,
+        /// Its sessions that are open, by rising id.
+        sessions: Arc<[SessionId]>,
+        /// Where the attach was delivered.
+        position: Position,
     },
     /// The engine can't judge this attach, or will not serve it; nothing was changed.
     AttachRefused {
@@ -112,6 +118,14 @@ pub enum LinkEvent {
     },
     /// A higher epoch attached elsewhere: this link is over, without any effect on sessions.
     Detached,
+    /// The effects of requests up to this number were told before this. Only over links to other
+    /// processes, where the acknowledgement comes later.
+    Applied {
+        /// Highest such number.
+        number: RequestNumber,
+        /// Where it was delivered.
+        position: Position,
+    },
     /// Requests up to this number are in the order for good: the endpoint may forget them.
     Acknowledged {
         /// Highest such number.
@@ -163,6 +177,8 @@ pub enum RefusedAttach {
     Unknown,
     /// The engine is not in a regular configuration yet: try again.
     NotReady,
+    /// The name is that of a daemon's slot, empty or too long.
+    Name,
 }
 
 /// A delivered message.

@@ -3,12 +3,15 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use spread_wire::ids::{
-    BootId, ConfigurationId, GroupId, GroupName, PrivateName, RequestNumber, RingNumber, SessionId,
-    Slot,
+    BootId, ConfigurationId, EndpointIdentity, EndpointName, EndpointUid, Epoch, GroupId,
+    GroupName, PrivateName, RequestNumber, RingNumber, SessionId, Slot,
 };
 use spread_wire::link::{Multicast, Request, RequestBody};
-use spread_wire::ordered::table::{Origin, Table, TableGroup, TableSession};
-use spread_wire::ordered::{Chunk, Ordered, decode, encode_chunk, encode_request, encode_void};
+use spread_wire::ordered::table::{Origin, Table, TableEndpoint, TableGroup, TableSession};
+use spread_wire::ordered::{
+    AttachEndpoint, Chunk, Ordered, decode, encode_attach, encode_chunk, encode_detach,
+    encode_forget, encode_request, encode_void,
+};
 use spread_wire::service::Service;
 
 fn bytes(most: usize) -> impl Strategy<Value = Bytes> {
@@ -59,37 +62,72 @@ fn configuration() -> impl Strategy<Value = ConfigurationId> {
 fn table() -> impl Strategy<Value = Table> {
     let origin = (configuration(), configuration(), any::<u16>())
         .prop_map(|(settled, branch, first)| Origin { settled, branch, first: Slot(first) });
-    let session = (any::<u64>(), bytes(64), any::<bool>()).prop_map(|(id, name, membership)| {
-        TableSession { id: SessionId(id), name: PrivateName(name), membership }
-    });
-    let members = prop::collection::vec(any::<u64>().prop_map(SessionId), 0..5);
-    let group = (bytes(40), any::<[u8; 12]>(), any::<bool>(), members).prop_map(
-        |(name, id, marked, members)| TableGroup {
-            name: GroupName(name),
-            id: GroupId(id),
-            marked,
-            members,
-        },
+    let group = (bytes(40), prop::option::of(any::<[u8; 12]>()), any::<bool>()).prop_map(
+        |(name, id, marked)| TableGroup { name: GroupName(name), id: id.map(GroupId), marked },
     );
-    let sessions = prop::collection::vec(session, 0..5);
-    let groups = prop::collection::vec(group, 0..5);
-    (any::<u16>(), prop::option::of(origin), any::<u64>(), sessions, groups).prop_map(
-        |(slot, origin, last, sessions, groups)| Table {
+    let groups = prop::collection::vec(group, 3..6);
+    let endpoints = || prop::collection::vec(endpoint(), 0..4);
+    (any::<u16>(), prop::option::of(origin), groups, endpoints(), endpoints()).prop_map(
+        |(slot, origin, groups, endpoints, lost)| Table {
             slot: Slot(slot),
             origin,
-            last: RequestNumber(last),
-            sessions,
             groups,
+            endpoints,
+            lost,
+        },
+    )
+}
+
+/// An endpoint whose sessions are in the first three groups of a table at most.
+fn endpoint() -> impl Strategy<Value = TableEndpoint> {
+    let number = || any::<u64>().prop_map(RequestNumber);
+    let groups = prop::collection::vec((0..3_u32, number()), 0..4);
+    let session = (any::<u64>(), bytes(64), any::<bool>(), groups).prop_map(
+        |(id, name, membership, groups)| TableSession {
+            id: SessionId(id),
+            name: PrivateName(name),
+            membership,
+            groups,
+        },
+    );
+    let identity = (any::<u128>(), bytes(19), any::<u64>()).prop_map(|(uid, name, epoch)| {
+        EndpointIdentity { uid: EndpointUid(uid), name: EndpointName(name), epoch: Epoch(epoch) }
+    });
+    let sessions = prop::collection::vec(session, 0..5);
+    (any::<u32>(), prop::option::of(identity), number(), sessions).prop_map(
+        |(index, identity, last, sessions)| TableEndpoint { index, identity, last, sessions },
+    )
+}
+
+fn attach() -> impl Strategy<Value = AttachEndpoint> {
+    let ids = (any::<u32>(), any::<u128>(), bytes(19), any::<u64>());
+    (ids, any::<bool>(), any::<u64>(), any::<u64>()).prop_map(
+        |((endpoint, uid, name, epoch), new, applied, lowest)| AttachEndpoint {
+            endpoint,
+            uid: EndpointUid(uid),
+            name: EndpointName(name),
+            epoch: Epoch(epoch),
+            new,
+            applied: RequestNumber(applied),
+            lowest_held: RequestNumber(lowest),
         },
     )
 }
 
 proptest! {
     #[test]
-    fn requests_come_back(number in any::<u64>(), body in body()) {
+    fn requests_come_back(number in any::<u64>(), endpoint in any::<u32>(), body in body()) {
         let request = Request { number: RequestNumber(number), body };
-        let read = decode(encode_request(&request)).unwrap();
-        prop_assert_eq!(read, Ordered::Request(request));
+        let read = decode(encode_request(endpoint, &request)).unwrap();
+        prop_assert_eq!(read, Ordered::Request { endpoint, request });
+    }
+
+    #[test]
+    fn attaches_and_their_ends_come_back(attach in attach(), epoch in any::<u64>()) {
+        let (uid, epoch, endpoint) = (attach.uid, Epoch(epoch), attach.endpoint);
+        prop_assert_eq!(decode(encode_attach(&attach)).unwrap(), Ordered::Attach(attach));
+        prop_assert_eq!(decode(encode_detach(endpoint)).unwrap(), Ordered::Detach { endpoint });
+        prop_assert_eq!(decode(encode_forget(uid, epoch)).unwrap(), Ordered::Forget { uid, epoch });
     }
 
     #[test]
@@ -98,7 +136,7 @@ proptest! {
     }
 
     #[test]
-    fn garbage_is_refused_or_read(garbage in bytes(200), kind in 0..8_u8) {
+    fn garbage_is_refused_or_read(garbage in bytes(200), kind in 0..16_u8) {
         let led = [&[0x10 | kind][..], &garbage[..]].concat();
         let _ = decode(led.into());
         let _ = decode(garbage.clone());
@@ -108,9 +146,9 @@ proptest! {
     #[test]
     fn a_request_cut_short_is_never_another(body in body(), cut in any::<prop::sample::Index>()) {
         let request = Request { number: RequestNumber(7), body };
-        let whole = encode_request(&request);
+        let whole = encode_request(0, &request);
         let part = whole.slice(..cut.index(whole.len()));
-        prop_assert_ne!(decode(part).ok(), Some(Ordered::Request(request)));
+        prop_assert_ne!(decode(part).ok(), Some(Ordered::Request { endpoint: 0, request }));
     }
 }
 
@@ -119,7 +157,10 @@ fn parts_and_voids_come_back() {
     let chunk = Chunk { configuration: u64::MAX, last: true, bytes: Bytes::from_static(b"part") };
     assert_eq!(decode(encode_chunk(&chunk)).unwrap(), Ordered::Chunk(chunk));
     let number = RequestNumber(1 << 40);
-    assert_eq!(decode(encode_void(number)).unwrap(), Ordered::Void(number));
+    for endpoint in [0, 9] {
+        let void = Ordered::Void { endpoint, number };
+        assert_eq!(decode(encode_void(endpoint, number)).unwrap(), void);
+    }
 }
 
 #[test]
@@ -133,11 +174,12 @@ fn a_message_costs_few_bytes_and_its_payload_is_not_copied() {
     };
     let session = SessionId(100_000);
     let body = RequestBody::Multicast { session, message };
-    let payload = encode_request(&Request { number: RequestNumber(1 << 30), body });
+    let payload = encode_request(0, &Request { number: RequestNumber(1 << 30), body });
     assert!(payload.len() <= 1000 + "orders".len() + 24);
-    let Ok(Ordered::Request(Request { body: RequestBody::Multicast { message, .. }, .. })) =
-        decode(payload.clone())
-    else {
+    let Ok(Ordered::Request { request, .. }) = decode(payload.clone()) else {
+        panic!("a request");
+    };
+    let RequestBody::Multicast { message, .. } = request.body else {
         panic!("a message");
     };
     assert_eq!(message.payload.as_ptr_range().end, payload.as_ptr_range().end);

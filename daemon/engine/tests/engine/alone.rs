@@ -1,7 +1,9 @@
 //! A daemon that finds no peers: ring and engine together.
 
 use core::time::Duration;
-use spread_engine::{Bounds, Daemon, DaemonOutput, EngineSettings, LinkId, SlotDescription};
+use spread_engine::{
+    Bounds, Daemon, DaemonOutput, EngineSettings, LOST_RETENTION, LinkId, SlotDescription,
+};
 use spread_ring::{Settings, Timers, Windows};
 use spread_wire::ids::{
     BootId, EndpointName, EndpointUid, GroupName, PrivateName, RequestNumber, RingNumber,
@@ -28,7 +30,12 @@ fn daemon(windows: Windows) -> Daemon {
         windows,
     };
     let slots = vec![SlotDescription { name: EndpointName::from("d0"), vs_key: 0 }];
-    let engine = EngineSettings { me: Slot(0), slots, bounds: Bounds::default() };
+    let engine = EngineSettings {
+        me: Slot(0),
+        slots,
+        bounds: Bounds::default(),
+        lost_retention: LOST_RETENTION,
+    };
     let mut daemon = Daemon::new(Instant(0), ring, engine);
     daemon.attach_builtin(Instant(0), LINK, EndpointUid(5));
     daemon

@@ -2,7 +2,9 @@
 //! is delivered at once to all of a component.
 
 use bytes::Bytes;
-use spread_engine::{Bounds, Engine, EngineOutput, EngineSettings, LinkId, SlotDescription};
+use spread_engine::{
+    Bounds, Engine, EngineOutput, EngineSettings, LOST_RETENTION, LinkId, SlotDescription,
+};
 use spread_ring::{Component, Configuration, ConfigurationKind, Delivery};
 use spread_wire::ids::{
     BootId, Claim, ConfigurationId, DaemonId, EndpointName, EndpointUid, GroupId, GroupName,
@@ -58,7 +60,9 @@ impl Cluster {
             vs_key: self.keys[index],
         });
         let bounds = Bounds { chunk_bytes: 50, ..Bounds::default() };
-        let settings = EngineSettings { me: Slot(slot), slots: slots.collect(), bounds };
+        let slots = slots.collect();
+        let lost_retention = LOST_RETENTION;
+        let settings = EngineSettings { me: Slot(slot), slots, bounds, lost_retention };
         let mut engine = Engine::new(settings);
         engine.attach_builtin(LinkId(0), EndpointUid(self.boots));
         let node = Node {

@@ -4,7 +4,9 @@
 use bytes::Bytes;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
-use spread_engine::{Bounds, Daemon, DaemonOutput, EngineSettings, LinkId, SlotDescription};
+use spread_engine::{
+    Bounds, Daemon, DaemonOutput, EngineSettings, LOST_RETENTION, LinkId, SlotDescription,
+};
 use spread_ring::{Destination, Output, Received, Settings, Timers, Windows};
 use spread_wire::ids::{
     BootId, EndpointName, EndpointUid, GroupName, PrivateName, RequestNumber, RingNumber,
@@ -78,7 +80,9 @@ impl World {
             vs_key: i64::from(slot),
         });
         let bounds = Bounds { chunk_bytes: 100, ..Bounds::default() };
-        let engine = EngineSettings { me: Slot(slot), slots: slots.collect(), bounds };
+        let slots = slots.collect();
+        let lost_retention = LOST_RETENTION;
+        let engine = EngineSettings { me: Slot(slot), slots, bounds, lost_retention };
         let mut daemon = Daemon::new(self.now, ring, engine);
         daemon.attach_builtin(self.now, LinkId(0), EndpointUid(boot.0));
         for other in 0..SLOTS {

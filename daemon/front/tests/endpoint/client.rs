@@ -42,6 +42,7 @@ pub fn settings() -> FrontSettings {
         authentication: Authentication::default(),
         access: Vec::new(),
         await_open: false,
+        reattaches: false,
     }
 }
 

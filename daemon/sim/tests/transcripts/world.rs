@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
-use spread_engine::{Bounds, Daemon, DaemonOutput, EngineSettings, LinkId, SlotDescription};
+use spread_engine::{
+    Bounds, Daemon, DaemonOutput, EngineSettings, LOST_RETENTION, LinkId, SlotDescription,
+};
 use spread_front::{ConnectionId, Front, FrontOutput, FrontSettings, Peer};
 use spread_ring::{ConfigurationKind, Destination, Output, Received, Settings, Timers, Windows};
 use spread_wire::frame::Layout;
@@ -102,7 +104,12 @@ impl World {
             vs_key: listed.vs_key,
         };
         let slots = self.listed.iter().map(describe).collect();
-        let engine = EngineSettings { me: Slot(slot as u16), slots, bounds: Bounds::default() };
+        let engine = EngineSettings {
+            me: Slot(slot as u16),
+            slots,
+            bounds: Bounds::default(),
+            lost_retention: LOST_RETENTION,
+        };
         let mut daemon = Daemon::new(self.now, ring, engine);
         for other in (0..self.listed.len()).filter(|other| *other != slot) {
             daemon.resolved(self.now, Slot(other as u16), &[address(other)]);
@@ -129,6 +136,7 @@ impl World {
             authentication: spread_front::Authentication::default(),
             access: Vec::new(),
             await_open: false,
+            reattaches: false,
         };
         (self.front)(&mut settings, &self.vector);
         settings

@@ -1,12 +1,15 @@
 //! Requests and tables that travel in the total order.
 //!
 //! One byte of version and kind, then varints, names with their length, and the message's payload
-//! last, so that a delivered payload is a slice of what the ring delivered. The endpoint of a
-//! request is the one built into the daemon that submitted it: the ring names that daemon.
+//! last, so that a delivered payload is a slice of what the ring delivered. The ring names the daemon
+//! that submitted a request; without more its endpoint is the one built into that daemon, another
+//! one's requests carry its number there.
 
 pub mod table;
 
-use crate::ids::{GroupName, PrivateName, RequestNumber, SessionId};
+use crate::ids::{
+    EndpointName, EndpointUid, Epoch, GroupName, PrivateName, RequestNumber, SessionId,
+};
 use crate::link::{Multicast, Request, RequestBody};
 use crate::packet::cursor::{ReadError, Reader, Writer};
 use crate::service::Service;
@@ -16,6 +19,8 @@ use bytes::Bytes;
 const VERSION: u8 = 1;
 /// Longest private name, in bytes.
 pub const PRIVATE_NAME_BYTES: usize = 64;
+/// Longest endpoint name, in bytes.
+pub const ENDPOINT_NAME_BYTES: usize = 19;
 /// Longest group name, in bytes.
 pub const GROUP_NAME_BYTES: usize = 255;
 /// Most destinations of a message.
@@ -28,16 +33,64 @@ const JOIN: u8 = 3;
 const LEAVE: u8 = 4;
 const MULTICAST: u8 = 5;
 const CHUNK: u8 = 6;
+const ATTACH: u8 = 7;
+/// Set in the kinds up to MULTICAST when the number of an endpoint follows that is not built in.
+const ATTACHED: u8 = 8;
+const FORGET: u8 = 14;
+const DETACH: u8 = 15;
 
 /// What a daemon's engine puts into the order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ordered {
-    /// A request of the endpoint built into the sending daemon.
-    Request(Request),
+    /// A request.
+    Request {
+        /// Number of its endpoint at the sending daemon.
+        endpoint: u32,
+        /// What is asked.
+        request: Request,
+    },
     /// Takes the place of a request that the ring can't carry, so that the numbers go on.
-    Void(RequestNumber),
+    Void {
+        /// Number of its endpoint at the sending daemon.
+        endpoint: u32,
+        /// The request's number.
+        number: RequestNumber,
+    },
+    /// An endpoint asks to be served by the sending daemon.
+    Attach(AttachEndpoint),
+    /// The link of an endpoint ended; its sessions wait for it to attach again.
+    Detach {
+        /// Its number at the sending daemon.
+        endpoint: u32,
+    },
+    /// An endpoint did not attach again for too long.
+    Forget {
+        /// Which.
+        uid: EndpointUid,
+        /// Under which epoch it was lost.
+        epoch: Epoch,
+    },
     /// A part of the sending daemon's table, for the exchange of one configuration.
     Chunk(Chunk),
+}
+
+/// An attach in the order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttachEndpoint {
+    /// Its number at the sending daemon.
+    pub endpoint: u32,
+    /// Who attaches.
+    pub uid: EndpointUid,
+    /// Second half of its private names.
+    pub name: EndpointName,
+    /// Rises with every attach.
+    pub epoch: Epoch,
+    /// It was never attached before.
+    pub new: bool,
+    /// Highest of its requests whose effects it has seen.
+    pub applied: RequestNumber,
+    /// Lowest request that it can send again.
+    pub lowest_held: RequestNumber,
 }
 
 /// A part of a table.
@@ -51,11 +104,16 @@ pub struct Chunk {
     pub bytes: Bytes,
 }
 
-/// A request as an ordered payload.
+/// A request of the endpoint with this number at the sending daemon, as an ordered payload.
 #[must_use]
-pub fn encode_request(request: &Request) -> Bytes {
+pub fn encode_request(endpoint: u32, request: &Request) -> Bytes {
     let mut writer = Writer::default();
     let number = request.number;
+    let head = |writer: &mut Writer, kind: u8, number: RequestNumber, session: SessionId| {
+        from_endpoint(writer, kind, endpoint);
+        writer.varint(number.0);
+        writer.varint(session.0);
+    };
     match &request.body {
         RequestBody::Open { session, name, membership } => {
             head(&mut writer, OPEN, number, *session);
@@ -85,10 +143,44 @@ pub fn encode_request(request: &Request) -> Bytes {
 
 /// A void request as an ordered payload.
 #[must_use]
-pub fn encode_void(number: RequestNumber) -> Bytes {
+pub fn encode_void(endpoint: u32, number: RequestNumber) -> Bytes {
     let mut writer = Writer::default();
-    writer.u8(VERSION << 4 | VOID);
+    from_endpoint(&mut writer, VOID, endpoint);
     writer.varint(number.0);
+    writer.0.into()
+}
+
+/// An attach as an ordered payload.
+#[must_use]
+pub fn encode_attach(attach: &AttachEndpoint) -> Bytes {
+    let mut writer = Writer::default();
+    writer.u8(VERSION << 4 | ATTACH);
+    writer.varint(u64::from(attach.endpoint));
+    writer.u128(attach.uid.0);
+    write_name(&mut writer, &attach.name.0);
+    writer.varint(attach.epoch.0);
+    writer.u8(u8::from(attach.new));
+    writer.varint(attach.applied.0);
+    writer.varint(attach.lowest_held.0);
+    writer.0.into()
+}
+
+/// The end of an endpoint's link as an ordered payload.
+#[must_use]
+pub fn encode_detach(endpoint: u32) -> Bytes {
+    let mut writer = Writer::default();
+    writer.u8(VERSION << 4 | DETACH);
+    writer.varint(u64::from(endpoint));
+    writer.0.into()
+}
+
+/// The end of a lost endpoint as an ordered payload.
+#[must_use]
+pub fn encode_forget(uid: EndpointUid, epoch: Epoch) -> Bytes {
+    let mut writer = Writer::default();
+    writer.u8(VERSION << 4 | FORGET);
+    writer.u128(uid.0);
+    writer.varint(epoch.0);
     writer.0.into()
 }
 
@@ -110,21 +202,33 @@ pub fn decode(payload: Bytes) -> Result<Ordered, ReadError> {
     if first >> 4 != VERSION {
         return Err(ReadError::Unknown(first));
     }
-    let kind = first & 0xf;
+    let mut kind = first & 0xf;
     match kind {
-        VOID => {
-            let number = RequestNumber(reader.varint()?);
-            end(&reader)?;
-            return Ok(Ordered::Void(number));
-        }
         CHUNK => {
             let configuration = reader.u64()?;
             let last = read_flag(&mut reader)?;
             return Ok(Ordered::Chunk(Chunk { configuration, last, bytes: reader.rest() }));
         }
+        ATTACH => return read_attach(&mut reader),
+        DETACH => {
+            let endpoint = reader.u32()?;
+            end(&reader)?;
+            return Ok(Ordered::Detach { endpoint });
+        }
+        FORGET => {
+            let (uid, epoch) = (EndpointUid(reader.u128()?), Epoch(reader.varint()?));
+            end(&reader)?;
+            return Ok(Ordered::Forget { uid, epoch });
+        }
         _ => {}
     }
+    let endpoint = if kind & ATTACHED == 0 { 0 } else { reader.u32()? };
+    kind &= !ATTACHED;
     let number = RequestNumber(reader.varint()?);
+    if kind == VOID {
+        end(&reader)?;
+        return Ok(Ordered::Void { endpoint, number });
+    }
     let session = SessionId(reader.varint()?);
     let body = match kind {
         OPEN => {
@@ -139,13 +243,31 @@ pub fn decode(payload: Bytes) -> Result<Ordered, ReadError> {
         _ => return Err(ReadError::Unknown(first)),
     };
     end(&reader)?;
-    Ok(Ordered::Request(Request { number, body }))
+    Ok(Ordered::Request { endpoint, request: Request { number, body } })
 }
 
-fn head(writer: &mut Writer, kind: u8, number: RequestNumber, session: SessionId) {
-    writer.u8(VERSION << 4 | kind);
-    writer.varint(number.0);
-    writer.varint(session.0);
+fn read_attach(reader: &mut Reader) -> Result<Ordered, ReadError> {
+    let attach = AttachEndpoint {
+        endpoint: reader.u32()?,
+        uid: EndpointUid(reader.u128()?),
+        name: EndpointName(read_name(reader, ENDPOINT_NAME_BYTES)?),
+        epoch: Epoch(reader.varint()?),
+        new: read_flag(reader)?,
+        applied: RequestNumber(reader.varint()?),
+        lowest_held: RequestNumber(reader.varint()?),
+    };
+    end(reader)?;
+    Ok(Ordered::Attach(attach))
+}
+
+/// The first byte of a request, and the number of its endpoint unless that is built in.
+fn from_endpoint(writer: &mut Writer, kind: u8, endpoint: u32) {
+    if endpoint == 0 {
+        writer.u8(VERSION << 4 | kind);
+    } else {
+        writer.u8(VERSION << 4 | kind | ATTACHED);
+        writer.varint(u64::from(endpoint));
+    }
 }
 
 fn write_message(writer: &mut Writer, message: &Multicast) {
