@@ -67,6 +67,12 @@ struct Front {
 /// From a transitional configuration to the regular one after it.
 #[derive(Clone, Debug)]
 struct Transition {
+    next: ConfigurationId,
+    members: BTreeSet<Slot>,
+}
+
+/// Those who share this daemon's state and go on with it.
+struct Parting {
     hash: u64,
     component: BTreeSet<Slot>,
 }
@@ -82,6 +88,8 @@ pub struct Engine {
     settings: EngineSettings,
     state: State,
     members: BTreeSet<Slot>,
+    /// Members with the same state as this daemon; while an exchange is due these are not all.
+    kin: BTreeSet<Slot>,
     /// The configuration whose views stand.
     settled: Option<ConfigurationId>,
     /// Set while an exchange is due: where the own state comes from.
@@ -100,9 +108,10 @@ impl Engine {
     #[must_use]
     pub fn new(settings: EngineSettings) -> Self {
         Self {
-            settings,
             state: State::default(),
             members: BTreeSet::new(),
+            kin: BTreeSet::from([settings.me]),
+            settings,
             settled: None,
             origin: None,
             exchange: None,
@@ -227,9 +236,8 @@ impl Engine {
     }
 
     fn install_transitional(&mut self, configuration: &Configuration) {
-        let component: BTreeSet<_> = configuration.members.iter().map(|id| id.slot).collect();
-        let hash = transitional_hash(&configuration.id, component.iter().copied());
-        self.transition = Some(Transition { hash, component });
+        let members = configuration.members.iter().map(|id| id.slot).collect();
+        self.transition = Some(Transition { next: configuration.id, members });
         if self.exchange.is_none() {
             self.mark_lost();
         }
@@ -237,18 +245,19 @@ impl Engine {
 
     fn install_regular(&mut self, configuration: &Configuration) {
         let me = self.settings.me;
+        let abandoned = self.abandon_exchange(configuration.id);
         let mine = configuration.components.iter().find(|part| part.members.contains(&me));
-        let together: BTreeSet<Slot> = mine
+        let together = mine
             .map_or_else(|| BTreeSet::from([me]), |part| part.members.iter().copied().collect());
-        let abandoned = self.abandon_exchange();
-        let hash = transitional_hash(&configuration.id, together.iter().copied());
-        let first = together.first().copied().unwrap_or(me);
-        self.transition = Some(Transition { hash, component: together });
+        self.transition = Some(Transition { next: configuration.id, members: together });
         self.mark_lost();
+        if let Some(parting) = self.parting() {
+            self.kin = parting.component;
+        }
         self.members = configuration.members.iter().map(|id| id.slot).collect();
         self.position = Some(Position { configuration: configuration.id, seq: Seq(0), index: 0 });
         if self.origin.is_none() {
-            let branch = configuration.id;
+            let (branch, first) = (configuration.id, self.first_kin());
             self.origin = self.settled.map(|settled| Origin { settled, branch, first });
         }
         self.transition = None;
@@ -261,9 +270,20 @@ impl Engine {
         }
     }
 
+    fn first_kin(&self) -> Slot {
+        self.kin.first().copied().unwrap_or(self.settings.me)
+    }
+
+    /// Who of those with this daemon's state goes on with it, in a transitional configuration.
+    fn parting(&self) -> Option<Parting> {
+        let Transition { next, members } = self.transition.as_ref()?;
+        let component: BTreeSet<Slot> = members.intersection(&self.kin).copied().collect();
+        Some(Parting { hash: transitional_hash(next, component.iter().copied()), component })
+    }
+
     /// Groups with members on daemons that do not come along: their members are told.
     fn mark_lost(&mut self) {
-        let Some(Transition { component, .. }) = &self.transition else { return };
+        let Some(Parting { component, .. }) = self.parting() else { return };
         let lost: Vec<_> =
             self.state.endpoints.keys().filter(|slot| !component.contains(slot)).copied().collect();
         let mut signals = Vec::new();
@@ -284,13 +304,35 @@ impl Engine {
         self.exchange = Some(Exchange::new(configuration, hash, self.members.clone()));
     }
 
-    /// Nothing of it was applied. Own requests that were delivered into it are submitted again.
-    fn abandon_exchange(&mut self) -> bool {
+    /// The membership changed again before all tables were there. If all daemons of the exchange go on together, none of
+    /// them has applied anything of it, and own requests that were delivered into it are submitted again.
+    ///
+    /// Otherwise those that are lost may have completed it and applied what it held. So it counts here too, once and
+    /// before anything new, for those with the same state; the others were in no view together with its senders yet.
+    fn abandon_exchange(&mut self, next: ConfigurationId) -> bool {
         let Some(exchange) = self.exchange.take() else { return false };
         self.counters.abandoned += 1;
         self.outbound.set_chunks(Vec::new());
-        if exchange.held.iter().any(|delivery| delivery.sender == self.settings.me) {
-            self.outbound.submit_again();
+        let all = self.transition.as_ref().is_some_and(|phase| phase.members == self.members);
+        if all {
+            if exchange.held.iter().any(|delivery| delivery.sender == self.settings.me) {
+                self.outbound.submit_again();
+            }
+            return true;
+        }
+        self.mark_lost();
+        let kin = self.kin.clone();
+        let mut held = exchange.held;
+        held.retain(|delivery| kin.contains(&delivery.sender));
+        if !held.is_empty() {
+            let component = self.parting().map(|parting| parting.component);
+            let first = component.and_then(|component| component.first().copied());
+            let first = first.unwrap_or(self.settings.me);
+            self.origin = Some(Origin { settled: exchange.configuration, branch: next, first });
+        }
+        for delivery in held {
+            self.position = Some(delivery.position);
+            self.apply(delivery);
         }
         true
     }
@@ -321,6 +363,7 @@ impl Engine {
         }
         self.settled = Some(configuration);
         self.origin = None;
+        self.kin = self.members.clone();
         for (slot, session) in merged.refused {
             self.tell_owner(slot, LinkEvent::SessionRefused { session });
         }
@@ -406,7 +449,7 @@ impl Engine {
         let member = Member { session: id, membership: session.membership };
         let settled = self.settled.as_ref().map_or(0, configuration_hash);
         // Components that part may both begin a group of this name before they settle.
-        let hash = self.transition.as_ref().map_or(settled, |phase| phase.hash);
+        let hash = self.parting().map_or(settled, |parting| parting.hash);
         // As in the original a group that ended begins at index 1 again (`semantics`, 13_leave).
         let before = group_id(hash, 0);
         let group = self.state.groups.entry(name.clone()).or_insert_with(|| Group::new(before));
@@ -446,13 +489,14 @@ impl Engine {
     /// A view after a join, leave or disconnect. In a group that is losing members it is a view of the
     /// transitional configuration, and the transitional signal is repeated with its id.
     fn show_change(&mut self, name: &GroupName, joiner: Option<&MemberKey>, cause: Cause) {
+        let parting = self.parting();
         let Some(group) = self.state.groups.get_mut(name) else { return };
-        let Some(phase) = self.transition.as_ref().filter(|_| group.marked) else {
+        let Some(parting) = parting.filter(|_| group.marked) else {
             group.id = next_id(group.id);
             return self.tell_view(name, cause, &[]);
         };
-        group.id = group_id(phase.hash, next_index(group.id));
-        let vs_sets = transitional_sets(group, joiner, &phase.component);
+        group.id = group_id(parting.hash, next_index(group.id));
+        let vs_sets = transitional_sets(group, joiner, &parting.component);
         self.tell_view(name, Cause::Network, &vs_sets);
         let signal = self
             .state
