@@ -119,7 +119,7 @@ impl Engine {
         let member = Member { endpoint: id.index, session, membership: joiner.membership };
         let settled = self.settled.as_ref().map_or(0, configuration_hash);
         // Components that part may both begin a group of this name before they settle.
-        let hash = self.transition.as_ref().map_or(settled, |phase| phase.hash);
+        let hash = self.parting().map_or(settled, |parting| parting.hash);
         // As in the original a group that ended begins at index 1 again (`semantics`, 13_leave).
         let before = group_id(hash, 0);
         let group = self.state.groups.entry(name.clone()).or_insert_with(|| Group::new(before));
@@ -158,13 +158,14 @@ impl Engine {
     /// A view after a join, leave or disconnect. In a group that is losing members it is a view of the
     /// transitional configuration, and the transitional signal is repeated with its id.
     fn show_change(&mut self, name: &GroupName, joiner: Option<&MemberKey>, cause: Cause) {
+        let parting = self.parting();
         let Some(group) = self.state.groups.get_mut(name) else { return };
-        let Some(phase) = self.transition.as_ref().filter(|_| group.marked) else {
+        let Some(parting) = parting.filter(|_| group.marked) else {
             group.id = next_id(group.id);
             return self.tell_view(name, cause, &[]);
         };
-        group.id = group_id(phase.hash, next_index(group.id));
-        let vs_sets = transitional_sets(group, joiner, &phase.component);
+        group.id = group_id(parting.hash, next_index(group.id));
+        let vs_sets = transitional_sets(group, joiner, &parting.component);
         self.tell_view(name, Cause::Network, &vs_sets);
         let position = self.here();
         let Some(group) = self.state.groups.get(name) else { return };

@@ -51,6 +51,12 @@ pub struct EngineStatus {
 /// From a transitional configuration to the regular one after it.
 #[derive(Clone, Debug)]
 pub(crate) struct Transition {
+    next: ConfigurationId,
+    members: BTreeSet<Slot>,
+}
+
+/// Those who share this daemon's state and go on with it.
+pub(crate) struct Parting {
     pub(crate) hash: u64,
     pub(crate) component: BTreeSet<Slot>,
 }
@@ -66,6 +72,8 @@ pub struct Engine {
     pub(crate) settings: EngineSettings,
     pub(crate) state: State,
     members: BTreeSet<Slot>,
+    /// Members with the same state as this daemon; while an exchange is due these are not all.
+    kin: BTreeSet<Slot>,
     /// The regular configuration installed last.
     configuration: Option<ConfigurationId>,
     /// The configuration whose views stand.
@@ -87,9 +95,10 @@ impl Engine {
     #[must_use]
     pub fn new(settings: EngineSettings) -> Self {
         Self {
-            settings,
             state: State::default(),
             members: BTreeSet::new(),
+            kin: BTreeSet::from([settings.me]),
+            settings,
             configuration: None,
             settled: None,
             origin: None,
@@ -229,9 +238,8 @@ impl Engine {
     fn install_transitional(&mut self, configuration: &Configuration) {
         // Everyone who goes on has what was delivered so far.
         self.links.stable(Seq(u64::MAX));
-        let component: BTreeSet<_> = configuration.members.iter().map(|id| id.slot).collect();
-        let hash = transitional_hash(&configuration.id, component.iter().copied());
-        self.transition = Some(Transition { hash, component });
+        let members = configuration.members.iter().map(|id| id.slot).collect();
+        self.transition = Some(Transition { next: configuration.id, members });
         if self.exchange.is_none() {
             self.mark_lost();
         }
@@ -240,34 +248,46 @@ impl Engine {
     fn install_regular(&mut self, configuration: &Configuration) {
         let me = self.settings.me;
         self.links.stable(Seq(u64::MAX));
+        let abandoned = self.abandon_exchange(configuration.id);
         self.configuration = Some(configuration.id);
         let mine = configuration.components.iter().find(|part| part.members.contains(&me));
-        let together: BTreeSet<Slot> = mine
+        let together = mine
             .map_or_else(|| BTreeSet::from([me]), |part| part.members.iter().copied().collect());
-        let abandoned = self.abandon_exchange();
-        let hash = transitional_hash(&configuration.id, together.iter().copied());
-        let first = together.first().copied().unwrap_or(me);
-        self.transition = Some(Transition { hash, component: together.clone() });
+        self.transition = Some(Transition { next: configuration.id, members: together });
         self.mark_lost();
+        if let Some(parting) = self.parting() {
+            self.kin = parting.component;
+        }
         self.members = configuration.members.iter().map(|id| id.slot).collect();
         self.position = Some(Position { configuration: configuration.id, seq: Seq(0), index: 0 });
         if self.origin.is_none() {
-            let branch = configuration.id;
+            let (branch, first) = (configuration.id, self.first_kin());
             self.origin = self.settled.map(|settled| Origin { settled, branch, first });
         }
         self.transition = None;
         if configuration.components.len() == 1 && !abandoned {
-            let table = |slot: &Slot| self.state.table_of(*slot, self.origin, &together);
+            let table = |slot: &Slot| self.state.table_of(*slot, self.origin, &self.kin);
             let tables: Vec<_> = self.members.iter().map(table).collect();
             self.settle(&tables, configuration.id);
         } else {
-            self.begin_exchange(configuration.id, &together);
+            self.begin_exchange(configuration.id);
         }
+    }
+
+    fn first_kin(&self) -> Slot {
+        self.kin.first().copied().unwrap_or(self.settings.me)
+    }
+
+    /// Who of those with this daemon's state goes on with it, in a transitional configuration.
+    pub(crate) fn parting(&self) -> Option<Parting> {
+        let Transition { next, members } = self.transition.as_ref()?;
+        let component: BTreeSet<Slot> = members.intersection(&self.kin).copied().collect();
+        Some(Parting { hash: transitional_hash(next, component.iter().copied()), component })
     }
 
     /// Groups with members on daemons that do not come along: their members are told.
     pub(crate) fn mark_lost(&mut self) {
-        let Some(Transition { component, .. }) = &self.transition else { return };
+        let Some(Parting { component, .. }) = self.parting() else { return };
         let ids = self.state.endpoints.keys();
         let lost: BTreeSet<Slot> =
             ids.map(|id| id.slot).filter(|slot| !component.contains(slot)).collect();
@@ -292,20 +312,42 @@ impl Engine {
         }
     }
 
-    fn begin_exchange(&mut self, configuration: ConfigurationId, together: &BTreeSet<Slot>) {
+    fn begin_exchange(&mut self, configuration: ConfigurationId) {
         let hash = configuration_hash(&configuration);
-        let table = self.state.table_of(self.settings.me, self.origin, together);
+        let table = self.state.table_of(self.settings.me, self.origin, &self.kin);
         self.outbound.set_chunks(chunks(&table, hash, self.settings.bounds.chunk_bytes));
         self.exchange = Some(Exchange::new(configuration, hash, self.members.clone()));
     }
 
-    /// Nothing of it was applied. Own requests that were delivered into it are submitted again.
-    fn abandon_exchange(&mut self) -> bool {
+    /// The membership changed again before all tables were there. If all daemons of the exchange go on together, none of
+    /// them has applied anything of it, and own requests that were delivered into it are submitted again.
+    ///
+    /// Otherwise those that are lost may have completed it and applied what it held. So it counts here too, once and
+    /// before anything new, for those with the same state; the others were in no view together with its senders yet.
+    fn abandon_exchange(&mut self, next: ConfigurationId) -> bool {
         let Some(exchange) = self.exchange.take() else { return false };
         self.counters.abandoned += 1;
         self.outbound.set_chunks(Vec::new());
-        if exchange.held.iter().any(|delivery| delivery.sender == self.settings.me) {
-            self.outbound.submit_again();
+        let all = self.transition.as_ref().is_some_and(|phase| phase.members == self.members);
+        if all {
+            if exchange.held.iter().any(|delivery| delivery.sender == self.settings.me) {
+                self.outbound.submit_again();
+            }
+            return true;
+        }
+        self.mark_lost();
+        let kin = self.kin.clone();
+        let mut held = exchange.held;
+        held.retain(|delivery| kin.contains(&delivery.sender));
+        if !held.is_empty() {
+            let component = self.parting().map(|parting| parting.component);
+            let first = component.and_then(|component| component.first().copied());
+            let first = first.unwrap_or(self.settings.me);
+            self.origin = Some(Origin { settled: exchange.configuration, branch: next, first });
+        }
+        for delivery in held {
+            self.position = Some(delivery.position);
+            self.apply(delivery);
         }
         true
     }
@@ -339,6 +381,7 @@ impl Engine {
         }
         self.settled = Some(configuration);
         self.origin = None;
+        self.kin = self.members.clone();
         for (endpoint, session) in merged.refused {
             self.tell_owner(endpoint, LinkEvent::SessionRefused { session });
         }

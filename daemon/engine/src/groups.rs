@@ -162,17 +162,17 @@ impl Endpoint {
 }
 
 impl State {
-    /// What a daemon brings to an exchange. To it all endpoints at daemons that are not `together`
-    /// with it are lost: one that another daemon brings as served is not.
+    /// What a daemon brings to an exchange. To it all endpoints at daemons that are not of its `kin`
+    /// are lost: one that another daemon brings as served is not.
     #[must_use]
-    pub fn table_of(&self, slot: Slot, origin: Option<Origin>, together: &BTreeSet<Slot>) -> Table {
+    pub fn table_of(&self, slot: Slot, origin: Option<Origin>, kin: &BTreeSet<Slot>) -> Table {
         let served = self.endpoints.iter().filter(|(id, _)| id.slot == slot);
         let mut endpoints: Vec<(u32, &Endpoint)> =
             served.map(|(id, endpoint)| (id.index, endpoint)).collect();
         endpoints.sort_by_key(|(index, _)| *index);
         let mut lost: BTreeMap<EndpointUid, &Endpoint> =
             self.lost.iter().map(|(uid, endpoint)| (*uid, endpoint)).collect();
-        let cut_off = self.endpoints.iter().filter(|(id, _)| !together.contains(&id.slot));
+        let cut_off = self.endpoints.iter().filter(|(id, _)| !kin.contains(&id.slot));
         lost.extend(cut_off.filter_map(|(_, e)| e.attach.map(|(uid, _)| (uid, e))));
 
         let all = endpoints.iter().map(|(_, endpoint)| *endpoint).chain(lost.values().copied());

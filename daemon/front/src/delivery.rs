@@ -74,10 +74,6 @@ impl Front {
                     self.counters.slow_readers += 1;
                     return self.drop_connection(id);
                 }
-                if connection.outbox.bytes() > bound {
-                    connection.outbox.full_since.get_or_insert(now);
-                    self.full.insert(id);
-                }
             }
             _ => {}
         }
@@ -85,6 +81,13 @@ impl Front {
             connection.outbox.progress = now;
         }
         connection.outbox.push(head.len() + body.len());
+        if matches!(self.settings.slow_reader, SlowReader::Block { .. })
+            && connection.outbox.bytes() > self.settings.session_queue_bytes
+        {
+            // At once, not with the next message: one message on top of the bound is the most.
+            connection.outbox.full_since.get_or_insert(now);
+            self.full.insert(id);
+        }
         self.counters.messages_delivered += 1;
         let write = |chunk: &Bytes| crate::front::FrontOutput::Write {
             connection: id,

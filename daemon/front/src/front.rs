@@ -293,6 +293,15 @@ impl Front {
         }
     }
 
+    /// The session of a connection, once it has one.
+    #[must_use]
+    pub fn session_of(&self, id: ConnectionId) -> Option<SessionId> {
+        match self.connections.get(&id)?.state {
+            State::Opening { session, .. } | State::Open { session } => Some(session),
+            _ => None,
+        }
+    }
+
     /// Requests that are not in the order for good yet.
     #[must_use]
     pub fn unacknowledged(&self) -> usize {

@@ -22,6 +22,7 @@ impl World {
         if !matches!(action, Action::Send(_) | Action::Expect(_)) {
             self.trace.line(moment, || format!("- {action}"));
         }
+        self.note_fault(action);
         match action {
             Action::Start(site) => self.start(*site),
             Action::Crash(site) => self.with(*site, |world, index| {

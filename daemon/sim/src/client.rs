@@ -5,7 +5,7 @@ use crate::node::MESSAGE_BYTES;
 use bytes::{Buf, Bytes, BytesMut};
 use spread_front::ConnectionId;
 use spread_wire::frame::{AUTH_CHOICE_BYTES, Header, Layout};
-use spread_wire::ids::{GroupId, PrivateName};
+use spread_wire::ids::{GroupId, PrivateName, SessionId};
 use spread_wire::service::{Service, bits};
 use spread_wire::time::Instant;
 
@@ -38,6 +38,8 @@ pub struct Connection {
     pub stage: Stage,
     /// Asked for no membership messages.
     pub silent: bool,
+    /// The session's number at its endpoint, once it was accepted.
+    pub session: Option<SessionId>,
     /// Bytes on their way to the client, read by nobody yet.
     arriving: BytesMut,
     /// How many of them the kernel took.
@@ -87,6 +89,7 @@ impl Connection {
             id,
             stage: Stage::Methods,
             silent,
+            session: None,
             arriving: BytesMut::new(),
             kernel: 0,
             input: BytesMut::new(),
@@ -270,5 +273,5 @@ fn parse_view(
         vs_sets.push(names(body.get(at + 4..end)?));
         at = end;
     }
-    Some(SeenView { group, id, cause, members, vs_sets, own })
+    Some(SeenView { group, id, place: None, cause, members, vs_sets, own })
 }

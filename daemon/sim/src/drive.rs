@@ -11,7 +11,7 @@ use core::net::SocketAddr;
 use spread_engine::DaemonOutput;
 use spread_front::{ConnectionId, FrontOutput};
 use spread_ring::{ConfigurationKind, Destination, Output, Received};
-use spread_wire::ids::{PrivateName, Slot};
+use spread_wire::ids::{PrivateName, SessionId, Slot};
 use spread_wire::link::{LinkEvent, Request};
 
 impl World {
@@ -42,6 +42,9 @@ impl World {
             return false;
         }
         if let Some(event) = node.link.pop_front() {
+            if let LinkEvent::View(view) = &event {
+                self.history.view_taken(node.uid(), view);
+            }
             node.front.link_event(local, event);
         }
         true
@@ -162,6 +165,9 @@ impl World {
         };
         // The accept message begins with 1; the name follows length and version.
         let accepts = connection.stage == Stage::Answer && chunk.first() == Some(&1);
+        if accepts {
+            connection.session = self.nodes[index].front.session_of(id);
+        }
         let left = connection.write(chunk, stalled);
         let node = &mut self.nodes[index];
         node.accepted += u64::from(accepts);
@@ -243,9 +249,12 @@ impl World {
         let accepted = self.history.tick(self.now);
         let session = self.history.sessions.len();
         self.trace.line(accepted, || format!("c{client} is {name}, session s{session}"));
+        let connection = self.clients[client].connection.as_ref();
+        let known = connection.and_then(|connection| connection.session);
         self.history.sessions.push(SessionHistory {
             client,
             process,
+            at_endpoint: (self.nodes[process].uid(), known.unwrap_or(SessionId(0))),
             name,
             membership,
             accepted,
@@ -255,7 +264,12 @@ impl World {
         });
     }
 
-    fn record_seen(&mut self, client: usize, session: SessionIndex, seen: Seen) {
+    fn record_seen(&mut self, client: usize, session: SessionIndex, mut seen: Seen) {
+        match &mut seen {
+            Seen::View(view) => view.place = self.history.next_place(session),
+            Seen::SelfLeave { .. } => drop(self.history.next_place(session)),
+            _ => {}
+        }
         let moment = self.history.tick(self.now);
         self.trace.line(moment, || format!("c{client} s{session} gets {seen}"));
         self.history.sessions[session].events.push(Event { moment, seen });

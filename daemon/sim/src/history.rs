@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use core::time::Duration;
 use spread_ring::Configuration;
-use spread_wire::ids::{BootId, GroupId, PrivateName, SessionId};
+use spread_wire::ids::{BootId, EndpointUid, GroupId, Position, PrivateName, SessionId};
 use spread_wire::link::{Delivered, View};
 use spread_wire::service::Service;
 use spread_wire::time::Instant;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// A moment of a run: the simulated time, and the place among all records of the run.
@@ -34,6 +35,8 @@ pub struct History {
     pub findings: Vec<Violation>,
     /// Set once the faults ended and the cluster was given time to settle.
     pub settled: Option<Moment>,
+    /// Places of the views (self leaves among them) that are on their way to a session.
+    places: BTreeMap<(EndpointUid, SessionId), VecDeque<Position>>,
     records: u64,
 }
 
@@ -103,6 +106,8 @@ pub struct SessionHistory {
     pub client: usize,
     /// Its daemon.
     pub process: ProcessIndex,
+    /// Its endpoint, and its number there.
+    pub at_endpoint: (EndpointUid, SessionId),
     /// Its private name.
     pub name: PrivateName,
     /// Whether it gets membership messages.
@@ -180,6 +185,9 @@ pub struct SeenView {
     pub group: Bytes,
     /// Its id.
     pub id: GroupId,
+    /// Its place in the order, which no client sees: ids of a group that was empty start over, the place tells its lives
+    /// apart.
+    pub place: Option<Position>,
     /// Its cause bits.
     pub cause: u32,
     /// All members in order.
@@ -239,6 +247,19 @@ impl History {
         Moment { at, order: self.records }
     }
 
+    /// An endpoint takes a view for these sessions of it.
+    pub fn view_taken(&mut self, uid: EndpointUid, view: &View) {
+        for (session, _) in &view.receivers {
+            self.places.entry((uid, *session)).or_default().push_back(view.position);
+        }
+    }
+
+    /// The place of the next view, or self leave, that a session reads.
+    pub fn next_place(&mut self, session: SessionIndex) -> Option<Position> {
+        let key = self.sessions[session].at_endpoint;
+        self.places.get_mut(&key)?.pop_front()
+    }
+
     /// Notes something wrong found while the run goes on; of each promise only the first.
     pub fn find(&mut self, at: Instant, promise: &'static str, text: impl FnOnce() -> String) {
         if self.findings.iter().all(|known| known.promise != promise) {
@@ -265,6 +286,17 @@ impl History {
     #[must_use]
     pub fn sent(&self, id: MessageId) -> Option<&Asked> {
         self.sessions.get(id.session as usize)?.asked.get(id.number as usize)
+    }
+}
+
+/// Names a view of a group for good: its id, and its place in the order.
+pub type ViewName = (GroupId, Option<Position>);
+
+impl SeenView {
+    /// What tells it from every other view of its group.
+    #[must_use]
+    pub fn name(&self) -> ViewName {
+        (self.id, self.place)
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod act;
 mod client;
+pub mod coverage;
 mod drive;
 mod expect;
 pub mod fault;

@@ -55,9 +55,26 @@ impl PartialOrd for Flying {
     }
 }
 
+/// What the network did to packets so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Harm {
+    /// Lost at random.
+    pub lost: u64,
+    /// Came twice.
+    pub doubled: u64,
+    /// Took much longer than others.
+    pub late: u64,
+    /// Lost for a cut in their direction only.
+    pub cut_one_way: u64,
+    /// Lost between two components.
+    pub parted: u64,
+}
+
 /// The network between daemons.
 #[derive(Debug)]
 pub struct Network {
+    /// What it did to packets so far.
+    pub harm: Harm,
     random: Random,
     flying: BinaryHeap<Flying>,
     count: u64,
@@ -78,6 +95,7 @@ impl Network {
     #[must_use]
     pub fn new(random: Random, delay: (Duration, Duration)) -> Self {
         Self {
+            harm: Harm::default(),
             random,
             flying: BinaryHeap::new(),
             count: 0,
@@ -115,19 +133,26 @@ impl Network {
         (self.loss, self.duplicate, self.reorder) = (0, 0, 0);
     }
 
-    /// Whether packets from one site reach the other.
-    #[must_use]
-    pub fn reaches(&self, from: Site, to: Site) -> bool {
+    /// Whether a packet from one site reaches the other.
+    pub fn reaches(&mut self, from: Site, to: Site) -> bool {
         let side = |site| self.component.get(&site).copied().unwrap_or(0);
-        side(from) == side(to) && !self.cuts.contains(&(from, to))
+        if side(from) != side(to) {
+            self.harm.parted += 1;
+            return false;
+        }
+        let cut = self.cuts.contains(&(from, to));
+        self.harm.cut_one_way += u64::from(cut && !self.cuts.contains(&(to, from)));
+        !cut
     }
 
     /// Sends a packet on its way, or loses it; returns whether any copy flies.
     pub fn post(&mut self, now: Instant, to: SocketAddr, received: Received) -> bool {
         if self.random.chance(self.loss) {
+            self.harm.lost += 1;
             return false;
         }
         if self.random.chance(self.duplicate) {
+            self.harm.doubled += 1;
             self.fly(now, to, received.clone());
         }
         self.fly(now, to, received);
@@ -138,6 +163,7 @@ impl Network {
         let (least, most) = self.delay;
         let (least, most) = (least.as_micros() as u64, most.as_micros() as u64);
         let late = self.random.chance(self.reorder);
+        self.harm.late += u64::from(late);
         let bound = if late { most * LATE_TIMES } else { most };
         let delay = Duration::from_micros(self.random.between(least, bound.max(least)));
         self.push(now + delay, Arrival::Packet { to, received });

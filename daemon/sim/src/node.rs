@@ -196,6 +196,12 @@ impl Node {
         }
     }
 
+    /// The endpoint built into it.
+    #[must_use]
+    pub fn uid(&self) -> EndpointUid {
+        EndpointUid(self.boot.0)
+    }
+
     /// Whether it is there and scheduled.
     #[must_use]
     pub fn runs(&self) -> bool {

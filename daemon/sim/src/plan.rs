@@ -65,6 +65,9 @@ impl Plan {
         plan.start(&mut random);
         plan.workload(&mut random, &character);
         plan.faults(&mut random, &character);
+        // Actions are done in the order of this list, so nothing may be later than the last one: what would end after the
+        // end, calm ends.
+        plan.actions.retain(|(at, _)| *at < end);
         plan.actions.sort_by_key(|(at, _)| *at);
         plan.push(end, Action::Calm);
         plan

@@ -1,5 +1,6 @@
 //! Runs from beginning to end: chaos, healing, judgement.
 
+use crate::coverage::Met;
 use crate::history::Violation;
 use crate::oracle;
 use crate::plan::Plan;
@@ -27,6 +28,8 @@ pub struct Outcome {
     pub events: u64,
     /// Simulated time.
     pub simulated: Duration,
+    /// Kinds of faults that it met.
+    pub met: Met,
     /// Broken promises.
     pub violations: Vec<Violation>,
     /// The timeline, if it was kept.
@@ -95,6 +98,7 @@ fn judge(world: World) -> Outcome {
         hash: world.trace.hash(),
         events: world.trace.events(),
         simulated: world.now().since(START),
+        met: world.met(),
         violations,
         trace: world.trace,
     }

@@ -1,6 +1,7 @@
 //! A whole cluster in one value: daemons, network, clients, one clock. The same plan gives the same run, event for event.
 
 use crate::client::Client;
+use crate::coverage::{Fault, Met};
 use crate::fault::Site;
 use crate::history::{History, ProcessHistory, seconds};
 use crate::network::{Arrival, Network};
@@ -46,6 +47,8 @@ pub struct World {
     pub history: History,
     /// Hash and timeline of all events.
     pub trace: Trace,
+    /// Kinds of faults met, as far as they are no packets' faults.
+    pub(crate) met: Met,
     calls: u64,
 }
 
@@ -68,6 +71,7 @@ impl World {
             random: Random::new(plan.seed, 3),
             history: History::default(),
             trace: Trace::default(),
+            met: Met::new(),
             calls: 0,
             plan,
         }
@@ -149,6 +153,11 @@ impl World {
             return;
         }
         let index = self.nodes.len();
+        if self.sites.contains_key(&Site { twin: !site.twin, ..site }) {
+            self.met.insert(Fault::TwoInOneSlot);
+        } else if self.nodes.iter().any(|node| node.site.slot == site.slot) {
+            self.met.insert(Fault::Restart);
+        }
         let boot =
             BootId(u128::from(self.random.bits()) << 64 | u128::from(self.random.bits()) | 1);
         let drift = self.plan.settings.drift;

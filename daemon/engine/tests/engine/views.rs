@@ -266,3 +266,31 @@ fn those_with_one_history_are_one_set_after_several_exchanges_cut_short() {
     assert_eq!(cluster.told(2), [format!("g: network 1 {members} sets {sets} #carol#d2@1")]);
     cluster.check();
 }
+
+/// Daemon 1 is cut off while tables are exchanged. The others have all tables and apply what was held; daemon 1 never
+/// gets them all.
+#[test]
+fn what_an_exchange_held_counts_once_though_daemons_part_in_the_middle_of_it() {
+    let mut cluster = Cluster::new(&[0, 0, 0]);
+    (0..3).for_each(|slot| cluster.start(slot));
+    cluster.regroup(&[&[0, 1], &[2]], 0);
+    cluster.settle();
+    for slot in 0..3 {
+        cluster.open(slot, 1, "u");
+        cluster.join(slot, 1, "g");
+    }
+    cluster.settle();
+    cluster.send(1, 1, &["g"], "hello");
+    cluster.regroup(&[&[0, 1, 2]], 0);
+    cluster.run_from(1, 100);
+    cluster.regroup(&[&[0, 2], &[1]], 100);
+    cluster.settle();
+    cluster.regroup(&[&[0, 1, 2]], 0);
+    cluster.settle();
+    cluster.check();
+    for slot in 0..3 {
+        let told = cluster.told(slot);
+        let came = told.iter().filter(|line| line.starts_with("hello")).count();
+        assert_eq!(came, 1, "daemon {slot}: {told:#?}");
+    }
+}

@@ -1,29 +1,30 @@
-//! A view id of a group stands for one view: the same members and vs-sets wherever it is seen; and never for two in a row.
+//! A view id of a group stands for one view: the same members, cause and vs-sets wherever it is seen; and within one stay of
+//! a member in a group no id comes twice.
 //!
-//! As in the original the ids of a group start over when it was empty, so only views for changes of daemons are compared:
-//! their ids begin with each configuration.
+//! As in the original the ids of a group start over when it was empty. So a view is named by its id and its place in the
+//! order, which tells the lives of a group apart; and whoever stays in a group sees one life only.
 
 use super::Judgement;
 use crate::history::{History, Seen, SeenView};
 use bytes::Bytes;
 use spread_wire::ids::GroupId;
-use std::collections::BTreeMap;
-
-/// Cause of views for changes of daemons.
-const NETWORK: u32 = 0x800;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Judges.
 pub fn check(history: &History, judgement: &mut Judgement) {
-    let mut views: BTreeMap<(&Bytes, GroupId), &SeenView> = BTreeMap::new();
+    let mut views: BTreeMap<_, &SeenView> = BTreeMap::new();
     for (number, session) in history.sessions.iter().enumerate() {
-        let mut last: BTreeMap<&Bytes, GroupId> = BTreeMap::new();
+        let mut stays: BTreeMap<&Bytes, BTreeSet<GroupId>> = BTreeMap::new();
         for event in &session.events {
-            let Seen::View(view) = &event.seen else { continue };
-            if view.cause != NETWORK {
-                last.remove(&view.group);
-                continue;
-            }
-            let known = views.entry((&view.group, view.id)).or_insert(view);
+            let view = match &event.seen {
+                Seen::View(view) => view,
+                Seen::SelfLeave { group } => {
+                    stays.remove(group);
+                    continue;
+                }
+                _ => continue,
+            };
+            let known = views.entry((&view.group, view.name())).or_insert(view);
             if (&known.members, &known.vs_sets, known.cause)
                 != (&view.members, &view.vs_sets, view.cause)
             {
@@ -34,9 +35,10 @@ pub fn check(history: &History, judgement: &mut Judgement) {
                     )
                 });
             }
-            if last.insert(&view.group, view.id) == Some(view.id) {
-                judgement
-                    .broken(event.moment, || format!("s{number}: id {:?} twice in a row", view.id));
+            if !stays.entry(&view.group).or_default().insert(view.id) {
+                judgement.broken(event.moment, || {
+                    format!("s{number}: id {:?} twice in one stay", view.id)
+                });
             }
         }
     }

@@ -1,9 +1,8 @@
 //! Members that pass from one view to the next together have seen the same messages of the group in between.
 
 use super::Judgement;
-use crate::history::{History, MessageId, Moment, Request, Seen, SeenView};
+use crate::history::{History, MessageId, Moment, Request, Seen, SeenView, ViewName};
 use bytes::Bytes;
-use spread_wire::ids::GroupId;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A session's way from one view to the next.
@@ -14,7 +13,7 @@ struct Step<'a> {
     messages: BTreeSet<MessageId>,
 }
 
-type Steps<'a> = BTreeMap<(&'a Bytes, GroupId, GroupId), Vec<Step<'a>>>;
+type Steps<'a> = BTreeMap<(&'a Bytes, ViewName, ViewName), Vec<Step<'a>>>;
 
 /// Judges.
 pub fn check(history: &History, judgement: &mut Judgement) {
@@ -39,8 +38,8 @@ pub fn check(history: &History, judgement: &mut Judgement) {
                     "s{} and s{} go together from {:?} to {:?} of {} and differ in {}",
                     other.session,
                     step.session,
-                    group.1,
-                    group.2,
+                    group.1.0,
+                    group.2.0,
                     group.0.escape_ascii(),
                     differ.join(" ")
                 )
@@ -59,7 +58,7 @@ fn together(history: &History, one: &Step<'_>, other: &Step<'_>) -> bool {
 }
 
 fn collect<'a>(history: &'a History, session: usize, steps: &mut Steps<'a>) {
-    let mut groups: BTreeMap<&Bytes, (GroupId, BTreeSet<MessageId>)> = BTreeMap::new();
+    let mut groups: BTreeMap<&Bytes, (ViewName, BTreeSet<MessageId>)> = BTreeMap::new();
     for event in &history.sessions[session].events {
         match &event.seen {
             Seen::Message(message) => {
@@ -71,10 +70,10 @@ fn collect<'a>(history: &'a History, session: usize, steps: &mut Steps<'a>) {
                 }
             }
             Seen::View(view) => {
-                let before = groups.insert(&view.group, (view.id, BTreeSet::new()));
+                let before = groups.insert(&view.group, (view.name(), BTreeSet::new()));
                 if let Some((from, messages)) = before {
                     let step = Step { session, moment: event.moment, to: view, messages };
-                    steps.entry((&view.group, from, view.id)).or_default().push(step);
+                    steps.entry((&view.group, from, view.name())).or_default().push(step);
                 }
             }
             Seen::SelfLeave { group } => drop(groups.remove(group)),

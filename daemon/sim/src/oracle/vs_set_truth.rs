@@ -2,9 +2,8 @@
 //! us is told the same set; sets do not overlap and say nothing of strangers.
 
 use super::Judgement;
-use crate::history::{History, Moment, Seen, SeenView};
+use crate::history::{History, Moment, Seen, SeenView, ViewName};
 use bytes::Bytes;
-use spread_wire::ids::GroupId;
 use spread_wire::service::bits;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,19 +12,19 @@ struct At<'a> {
     session: usize,
     moment: Moment,
     view: &'a SeenView,
-    from: Option<GroupId>,
+    from: Option<ViewName>,
 }
 
 /// Judges.
 pub fn check(history: &History, judgement: &mut Judgement) {
-    let mut seen: BTreeMap<(&Bytes, GroupId), Vec<At<'_>>> = BTreeMap::new();
+    let mut seen: BTreeMap<(&Bytes, ViewName), Vec<At<'_>>> = BTreeMap::new();
     for (number, session) in history.sessions.iter().enumerate() {
-        let mut last: BTreeMap<&Bytes, GroupId> = BTreeMap::new();
+        let mut last: BTreeMap<&Bytes, ViewName> = BTreeMap::new();
         for event in &session.events {
             match &event.seen {
                 Seen::SelfLeave { group } => drop(last.remove(group)),
                 Seen::View(view) => {
-                    let from = last.insert(&view.group, view.id);
+                    let from = last.insert(&view.group, view.name());
                     if !view.members.contains(&session.name.0) {
                         judgement.broken(event.moment, || {
                             format!("s{number} gets a view without itself")
@@ -34,7 +33,7 @@ pub fn check(history: &History, judgement: &mut Judgement) {
                     if view.cause == bits::CAUSED_BY_NETWORK {
                         let at = At { session: number, moment: event.moment, view, from };
                         alone(history, &at, judgement);
-                        seen.entry((&view.group, view.id)).or_default().push(at);
+                        seen.entry((&view.group, view.name())).or_default().push(at);
                     }
                 }
                 _ => {}

@@ -35,6 +35,9 @@ pub enum Command {
         /// How many at the same time; 0: as many as there are processors.
         #[arg(long, default_value_t = 0)]
         jobs: usize,
+        /// Do not stop at the first broken promise: list all seeds with one.
+        #[arg(long)]
+        keep_going: bool,
     },
     /// Run one seed and show its whole timeline.
     Replay {

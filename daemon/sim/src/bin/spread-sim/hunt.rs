@@ -2,7 +2,9 @@
 
 use core::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use spread_sim::coverage::Coverage;
 use spread_sim::run::{self, Options, Outcome};
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -37,6 +39,10 @@ pub struct Hunted {
     pub bad: Option<Outcome>,
     /// Wall time.
     pub seconds: f64,
+    /// All seeds with one, and the promise that was broken first.
+    pub all_bad: BTreeMap<u64, &'static str>,
+    /// Kinds of faults that were met.
+    pub coverage: Coverage,
     /// Simulated time, all seeds together.
     pub simulated: Duration,
     /// Events, all seeds together.
@@ -83,10 +89,12 @@ fn take(hunted: &Mutex<Hunted>, outcome: Outcome) -> bool {
     let mut hunted = hunted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     hunted.simulated += outcome.simulated;
     hunted.events += outcome.events;
-    if outcome.violations.is_empty() {
+    hunted.coverage.count(&outcome.met);
+    let Some(first) = outcome.violations.first() else {
         hunted.clean += 1;
         return false;
-    }
+    };
+    hunted.all_bad.insert(outcome.seed, first.promise);
     if hunted.bad.as_ref().is_none_or(|bad| outcome.seed < bad.seed) {
         hunted.bad = Some(outcome);
     }
@@ -112,7 +120,10 @@ fn tell(plan: &Hunt, hunted: &Mutex<Hunted>, told: &Mutex<Instant>, start: Insta
     let mut told = told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if told.elapsed() >= LINE_INTERVAL {
         *told = Instant::now();
-        let clean = hunted.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clean;
-        eprintln!("{clean}/{} seeds after {:.0} s", plan.seeds, start.elapsed().as_secs_f64());
+        let hunted = hunted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (clean, bad) = (hunted.clean, hunted.all_bad.len());
+        let bad = if bad > 0 { format!(", {bad} with a broken promise") } else { String::new() };
+        let seconds = start.elapsed().as_secs_f64();
+        eprintln!("{clean}/{} seeds clean{bad} after {seconds:.0} s", plan.seeds);
     }
 }

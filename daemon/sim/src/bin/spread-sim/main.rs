@@ -18,7 +18,11 @@ const AROUND: usize = 60;
 
 fn main() -> Result<ExitCode> {
     let kept = match Arguments::parse().command {
-        Command::Run { seeds, first, jobs } => run_seeds(seeds, first, jobs),
+        Command::Run { seeds, first, jobs, keep_going } => {
+            let options = Options::default();
+            let stop_at_first = !keep_going;
+            run_seeds(&Hunt { first, seeds, jobs, options, stop_at_first, show: true })
+        }
         Command::Replay { seed } => replay(seed)?,
         Command::Plan { seed } => {
             print!("{}", Plan::of_seed(seed));
@@ -40,24 +44,21 @@ fn timed(mut options: Options) -> Options {
     options
 }
 
-fn run_seeds(seeds: u64, first: u64, jobs: usize) -> bool {
-    let options = Options::default();
-    let hunt = Hunt { first, seeds, jobs, options, stop_at_first: true, show: true };
-    let found = hunt_and_tell(&hunt);
-    let Some(bad) = found else { return true };
-    explain(&bad);
-    false
-}
-
-fn hunt_and_tell(plan: &Hunt) -> Option<Outcome> {
+fn run_seeds(plan: &Hunt) -> bool {
     let result = hunt(plan);
     let rate = result.clean as f64 / result.seconds.max(1e-9);
     let simulated = result.simulated.as_secs_f64();
-    eprintln!(
-        "{} seeds clean in {:.1} s ({rate:.0} seeds/s, {:.0} simulated seconds, {} events)",
-        result.clean, result.seconds, simulated, result.events
+    print!("{}", result.coverage);
+    println!(
+        "{} seeds clean in {:.1} s ({rate:.0} seeds/s, {simulated:.0} simulated seconds, {} events)",
+        result.clean, result.seconds, result.events
     );
-    result.bad
+    for (seed, promise) in &result.all_bad {
+        println!("seed {seed} broke: {promise}");
+    }
+    let Some(bad) = result.bad else { return true };
+    explain(&bad);
+    false
 }
 
 /// Runs a bad seed again with a timeline, and says how to look at it.
