@@ -10,6 +10,7 @@ use crate::view::{
     configuration_hash, group_id, next_id, next_index, self_leave, transition, transitional_hash,
     view,
 };
+use spread_bugs::{Bug, planted};
 use spread_ring::{Configuration, ConfigurationKind, Delivery};
 use spread_wire::ids::{
     ConfigurationId, EndpointUid, GroupName, Position, PrivateName, RequestNumber, Seq, SessionId,
@@ -291,6 +292,9 @@ impl Engine {
         for (name, group) in &mut self.state.groups {
             if !group.marked && lost.iter().any(|slot| group.has_member_of(*slot)) {
                 group.marked = true;
+                if planted(Bug::NoSignal) {
+                    continue;
+                }
                 signals.extend(transition(self.settings.me, position, name, group));
             }
         }
@@ -315,7 +319,8 @@ impl Engine {
         self.outbound.set_chunks(Vec::new());
         let all = self.transition.as_ref().is_some_and(|phase| phase.members == self.members);
         if all {
-            if exchange.held.iter().any(|delivery| delivery.sender == self.settings.me) {
+            let own = exchange.held.iter().any(|delivery| delivery.sender == self.settings.me);
+            if own && !planted(Bug::HeldForgotten) {
                 self.outbound.submit_again();
             }
             return true;
@@ -349,7 +354,7 @@ impl Engine {
         self.position = Some(Position { configuration, seq: Seq(0), index: 0 });
         self.settle(&tables, configuration);
         self.mark_lost();
-        for delivery in exchange.held {
+        for delivery in exchange.held.into_iter().filter(|_| !planted(Bug::HeldDropped)) {
             self.position = Some(delivery.position);
             self.apply(delivery);
         }
@@ -405,7 +410,8 @@ impl Engine {
     /// Whether this is the endpoint's next request; all daemons decide alike.
     fn take_turn(&mut self, sender: Slot, number: RequestNumber) -> bool {
         let endpoint = self.state.endpoints.entry(sender).or_default();
-        if number.0 != endpoint.last.0.wrapping_add(1) {
+        let again = planted(Bug::RequestTwice) && number <= endpoint.last;
+        if number.0 != endpoint.last.0.wrapping_add(1) && !again {
             self.counters.out_of_turn += 1;
             return false;
         }
@@ -492,7 +498,8 @@ impl Engine {
         let parting = self.parting();
         let Some(group) = self.state.groups.get_mut(name) else { return };
         let Some(parting) = parting.filter(|_| group.marked) else {
-            group.id = next_id(group.id);
+            let kept = planted(Bug::IdNotRaised) && matches!(cause, Cause::Leave(_));
+            group.id = if kept { group.id } else { next_id(group.id) };
             return self.tell_view(name, cause, &[]);
         };
         group.id = group_id(parting.hash, next_index(group.id));

@@ -1,5 +1,6 @@
 //! The state that all daemons of a component share: endpoints, sessions, groups.
 
+use spread_bugs::{Bug, planted};
 use spread_wire::ids::{GroupId, GroupName, PrivateName, RequestNumber, SessionId, Slot};
 use spread_wire::ordered::table::{Origin, Table, TableGroup, TableSession};
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,12 +86,18 @@ impl Group {
     /// Adds a member.
     pub fn add(&mut self, key: MemberKey, member: Member) {
         self.members.insert(key, member);
+        if planted(Bug::JoinerNotReceiving) {
+            return;
+        }
         self.local = None;
     }
 
     /// Takes a member out.
     pub fn remove(&mut self, key: &MemberKey) {
         self.members.remove(key);
+        if planted(Bug::LeaverStillReceives) {
+            return;
+        }
         self.local = None;
     }
 

@@ -9,6 +9,7 @@
 use crate::groups::{Group, Member, MemberKey, Session, State};
 use crate::settings::SlotDescription;
 use crate::view::first_id;
+use spread_bugs::{Bug, planted};
 use spread_wire::ids::{ConfigurationId, GroupName, SessionId, Slot};
 use spread_wire::ordered::table::{Origin, Table};
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,9 +60,11 @@ pub fn merge(
     let mut gathered: BTreeMap<&GroupName, Gathered> = BTreeMap::new();
     for table in &tables {
         let key = origin_key(table.origin, slots);
+        let key = if planted(Bug::OneVsSet) { (0, None) } else { key };
         for group in &table.groups {
             let entry = gathered.entry(&group.name).or_default();
-            entry.changed |= group.marked;
+            entry.changed |= group.marked && !planted(Bug::LossWithoutView);
+            entry.changed |= planted(Bug::OneVsSet);
             let brought = entry.by_origin.entry(key).or_default();
             for session in &group.members {
                 match join(&mut merged.state, table.slot, *session, group) {
@@ -73,7 +76,8 @@ pub fn merge(
     }
     for (name, gathered) in gathered {
         let Some(group) = merged.state.groups.get_mut(name) else { continue };
-        if !gathered.changed && gathered.by_origin.len() == 1 {
+        let merges = gathered.by_origin.len() > 1 && !planted(Bug::SilentMerge);
+        if !gathered.changed && !merges {
             continue;
         }
         group.id = first_id(configuration);

@@ -1,6 +1,7 @@
 //! Ids of views, and views as local members get them.
 
 use crate::groups::{Group, MemberKey};
+use spread_bugs::{Bug, planted};
 use spread_wire::ids::{
     ConfigurationId, GroupId, GroupName, Position, PrivateName, SessionId, Slot,
 };
@@ -91,10 +92,19 @@ pub(crate) fn view(
         group: name.clone(),
         id: group.id,
         cause,
-        members: group.members.keys().map(|key| key.name.clone()).collect(),
+        members: members(group),
         vs_sets: vs_sets.iter().map(names).collect(),
         receivers,
     })))
+}
+
+/// In member order.
+fn members(group: &Group) -> Vec<PrivateName> {
+    let mut members: Vec<_> = group.members.keys().map(|key| key.name.clone()).collect();
+    if planted(Bug::MembersByName) {
+        members.sort();
+    }
+    members
 }
 
 /// What a session gets that left on its own.

@@ -4,6 +4,7 @@ use crate::connection::{Connection, Outbox, State};
 use crate::settings::{FrontSettings, Peer, SlowReader};
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
+use spread_bugs::{Bug, planted};
 use spread_wire::frame::Refusal;
 use spread_wire::ids::{Epoch, PrivateName, RequestNumber, SessionId};
 use spread_wire::link::{Attach, LinkEvent, Request, RequestBody};
@@ -355,7 +356,7 @@ impl Front {
         let low = self.request_bytes <= self.settings.request_bytes / 2;
         if full {
             self.pause(true);
-        } else if low {
+        } else if low && !planted(Bug::PausedForEver) {
             self.pause(false);
         }
     }

@@ -7,6 +7,7 @@ use crate::ids::{
 };
 use crate::packet::cursor::{ReadError, Reader, Writer};
 use bytes::Bytes;
+use spread_bugs::{Bug, planted};
 
 /// Most sessions of a table.
 const SESSIONS: usize = 1 << 20;
@@ -87,7 +88,7 @@ impl Table {
         for group in &self.groups {
             write_name(&mut writer, &group.name.0);
             writer.bytes(&group.id.0);
-            writer.u8(u8::from(group.marked));
+            writer.u8(u8::from(group.marked && !planted(Bug::MarksNotTold)));
             writer.varint(group.members.len() as u64);
             for member in &group.members {
                 writer.varint(member.0);
