@@ -5,6 +5,7 @@
 
 use crate::settings::Bounds;
 use bytes::{Bytes, BytesMut};
+use spread_bugs::{Bug, planted};
 use spread_ring::Delivery;
 use spread_wire::ids::{ConfigurationId, Slot};
 use spread_wire::ordered::table::Table;
@@ -42,6 +43,9 @@ impl Exchange {
             return;
         }
         let part = self.parts.entry(sender).or_default();
+        if planted(Bug::ChunkReplaces) {
+            part.clear();
+        }
         if part.len() + chunk.bytes.len() <= bounds.table_bytes {
             part.extend_from_slice(&chunk.bytes);
         }

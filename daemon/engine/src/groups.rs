@@ -1,10 +1,16 @@
 //! The state that all daemons of a component share: endpoints, sessions, groups.
 
+<<<<<<< HEAD
 use spread_wire::ids::{
     EndpointId, EndpointIdentity, EndpointName, EndpointUid, Epoch, GroupId, GroupName,
     PrivateName, RequestNumber, SessionId, Slot,
 };
 use spread_wire::ordered::table::{Origin, Table, TableEndpoint, TableGroup, TableSession};
+=======
+use spread_bugs::{Bug, planted};
+use spread_wire::ids::{GroupId, GroupName, PrivateName, RequestNumber, SessionId, Slot};
+use spread_wire::ordered::table::{Origin, Table, TableGroup, TableSession};
+>>>>>>> sim
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -101,12 +107,18 @@ impl Group {
     /// Adds a member.
     pub fn add(&mut self, key: MemberKey, member: Member) {
         self.members.insert(key, member);
+        if planted(Bug::JoinerNotReceiving) {
+            return;
+        }
         self.local = None;
     }
 
     /// Takes a member out.
     pub fn remove(&mut self, key: &MemberKey) {
         self.members.remove(key);
+        if planted(Bug::LeaverStillReceives) {
+            return;
+        }
         self.local = None;
     }
 

@@ -11,11 +11,17 @@
 use crate::groups::{Endpoint, Group, Member, MemberKey, Session, State};
 use crate::settings::{EngineSettings, SlotDescription};
 use crate::view::first_id;
+<<<<<<< HEAD
 use spread_wire::ids::{
     ConfigurationId, EndpointId, EndpointUid, Epoch, GroupId, GroupName, RequestNumber, SessionId,
     Slot,
 };
 use spread_wire::ordered::table::{Origin, Table, TableEndpoint, TableGroup};
+=======
+use spread_bugs::{Bug, planted};
+use spread_wire::ids::{ConfigurationId, GroupName, SessionId, Slot};
+use spread_wire::ordered::table::{Origin, Table};
+>>>>>>> sim
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What comes of a merge.
@@ -71,6 +77,7 @@ pub fn merge(
     };
     let mut gathered: BTreeMap<&GroupName, Gathered> = BTreeMap::new();
     for table in &tables {
+<<<<<<< HEAD
         let key = origin_key(table.origin, &settings.slots);
         for group in table.groups.iter().filter(|group| group.marked) {
             gathered.entry(&group.name).or_default().changed = true;
@@ -87,6 +94,18 @@ pub fn merge(
                 let entry = gathered.entry(group).or_default();
                 match member {
                     Some(member) => drop(entry.by_origin.entry(key).or_default().insert(member)),
+=======
+        let key = origin_key(table.origin, slots);
+        let key = if planted(Bug::OneVsSet) { (0, None) } else { key };
+        for group in &table.groups {
+            let entry = gathered.entry(&group.name).or_default();
+            entry.changed |= group.marked && !planted(Bug::LossWithoutView);
+            entry.changed |= planted(Bug::OneVsSet);
+            let brought = entry.by_origin.entry(key).or_default();
+            for session in &group.members {
+                match join(&mut merged.state, table.slot, *session, group) {
+                    Some(member) => drop(brought.insert(member)),
+>>>>>>> sim
                     None => entry.changed = true,
                 }
             }
@@ -95,7 +114,8 @@ pub fn merge(
     keep_lost(&mut merged.state, &tables, &ranks, settings.bounds.lost_endpoints);
     for (name, gathered) in gathered {
         let Some(group) = merged.state.groups.get_mut(name) else { continue };
-        if !gathered.changed && gathered.by_origin.len() == 1 {
+        let merges = gathered.by_origin.len() > 1 && !planted(Bug::SilentMerge);
+        if !gathered.changed && !merges {
             continue;
         }
         group.id = first_id(configuration);

@@ -1,6 +1,7 @@
 //! Ids of views, and views as local members get them.
 
 use crate::groups::{Group, MemberKey};
+use spread_bugs::{Bug, planted};
 use spread_wire::ids::{
     ConfigurationId, GroupId, GroupName, Position, PrivateName, SessionId, Slot,
 };
@@ -99,13 +100,27 @@ pub(crate) fn views(
         position,
         group: name.clone(),
         id: group.id,
+<<<<<<< HEAD
         cause: cause.clone(),
         members: group.members.keys().map(|key| key.name.clone()).collect(),
+=======
+        cause,
+        members: members(group),
+>>>>>>> sim
         vs_sets: vs_sets.iter().map(names).collect(),
         receivers,
     };
     let event = |(endpoint, receivers)| (endpoint, LinkEvent::View(Arc::new(view(receivers))));
     receivers.into_iter().map(event).collect()
+}
+
+/// In member order.
+fn members(group: &Group) -> Vec<PrivateName> {
+    let mut members: Vec<_> = group.members.keys().map(|key| key.name.clone()).collect();
+    if planted(Bug::MembersByName) {
+        members.sort();
+    }
+    members
 }
 
 /// What a session gets that left on its own.

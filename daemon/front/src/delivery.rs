@@ -3,6 +3,7 @@
 use crate::front::{Front, QUEUE_LIMIT, UNDER_WAY_BYTES};
 use crate::settings::SlowReader;
 use bytes::Bytes;
+use spread_bugs::{Bug, planted};
 use spread_wire::frame;
 use spread_wire::ids::{GroupId, GroupName, SessionId};
 use spread_wire::link::{Cause, Delivered, View};
@@ -17,7 +18,8 @@ impl Front {
             frame::delivered_head(&delivered.sender, &delivered.message, &self.settings.layout);
         let discards = delivered.message.extra_bits & bits::SELF_DISCARD != 0;
         let (endpoint, sender) = delivered.sender_session;
-        let skip = (discards && endpoint == self.settings.uid).then_some(sender);
+        let own = endpoint == self.settings.uid || planted(Bug::DiscardElsewhere);
+        let skip = (discards && own && !planted(Bug::DiscardIgnored)).then_some(sender);
         let body = &delivered.message.payload;
         for session in receivers.iter().filter(|session| Some(**session) != skip) {
             self.queue(now, *session, &head, body);
@@ -33,7 +35,7 @@ impl Front {
                 (Cause::Leave(leaver), Some(known)) => *leaver == known.name,
                 _ => false,
             };
-            let bytes = if leaves {
+            let bytes = if leaves && !planted(Bug::LeaveUnconfirmed) {
                 frame::self_leave(&view.group, &layout)
             } else {
                 frames.entry(*own).or_insert_with(|| frame::view(view, *own, &layout)).clone()
@@ -83,6 +85,7 @@ impl Front {
         connection.outbox.push(head.len() + body.len());
         if matches!(self.settings.slow_reader, SlowReader::Block { .. })
             && connection.outbox.bytes() > self.settings.session_queue_bytes
+            && !planted(Bug::FullUnnoticed)
         {
             // At once, not with the next message: one message on top of the bound is the most.
             connection.outbox.full_since.get_or_insert(now);

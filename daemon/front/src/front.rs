@@ -5,6 +5,7 @@ use crate::reattach::Reattach;
 use crate::settings::{FrontSettings, Peer, SlowReader};
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
+use spread_bugs::{Bug, planted};
 use spread_wire::frame::Refusal;
 use spread_wire::ids::{PrivateName, RequestNumber, SessionId};
 use spread_wire::link::{LinkEvent, Request, RequestBody};
@@ -344,7 +345,7 @@ impl Front {
         let low = self.request_bytes <= self.settings.request_bytes / 2;
         if full {
             self.pause(true);
-        } else if low {
+        } else if low && !planted(Bug::PausedForEver) {
             self.pause(false);
         }
     }

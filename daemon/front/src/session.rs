@@ -3,6 +3,7 @@
 use crate::access::{Asked, Operation, permits};
 use crate::connection::State;
 use crate::front::{ConnectionId, Front, FrontOutput};
+use spread_bugs::{Bug, planted};
 use spread_wire::frame::{self, Header, Request};
 use spread_wire::ids::SessionId;
 use spread_wire::link::{Multicast, RequestBody};
@@ -29,6 +30,9 @@ impl Front {
         }
         let total = header.total(&layout);
         if connection.input.len() < total {
+            if planted(Bug::PartsMalformed) {
+                return self.malformed(id);
+            }
             if total >= LARGE_BYTES {
                 connection.input.reserve(total - connection.input.len());
             }
@@ -127,6 +131,9 @@ impl Front {
             State::Open { session } | State::Opening { session, .. } => {
                 if let Some(known) = self.sessions.get_mut(&session) {
                     known.connection = None;
+                    if planted(Bug::NameFreedEarly) {
+                        self.names.remove(&known.user);
+                    }
                 }
                 self.request(RequestBody::Close { session, broken });
             }

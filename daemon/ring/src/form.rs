@@ -17,6 +17,7 @@ use crate::interface::{Destination, Phase, Reason};
 use crate::order::Order;
 use crate::ring::{EPOCH_MOST, Ring, State};
 use core::time::Duration;
+use spread_bugs::{Bug, planted};
 use spread_wire::ids::{BootId, ConfigurationId, Slot};
 use spread_wire::packet::{OldRing, Packet, Plan, Propose, TOKEN_REQUESTS, tag};
 use spread_wire::time::Instant;
@@ -283,7 +284,7 @@ impl Ring {
             let misses = (order.aru + 1..=top).any(|seq| {
                 order.packet(seq).is_none() && plan.iter().any(|(_, report)| report.has(seq))
             });
-            if misses {
+            if misses && !planted(Bug::RecoveredTooEarly) {
                 return;
             }
         }
@@ -369,7 +370,7 @@ impl Ring {
     /// Installs an attempt late, on meeting a daemon that comes from it: both are one component again.
     pub(crate) fn late_install(&mut self, _now: Instant, old: Option<ConfigurationId>) {
         let met = old.is_some() && self.pending.as_ref().map(|pending| pending.propose.id) == old;
-        if !met || !matches!(self.phase, State::Gather(_)) {
+        if !met || !matches!(self.phase, State::Gather(_)) || planted(Bug::NoLateInstall) {
             return;
         }
         if let Some(pending) = self.pending.take() {

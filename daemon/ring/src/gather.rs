@@ -3,6 +3,7 @@
 use crate::interface::{Destination, Phase, Reason, Received, Refusal};
 use crate::ring::{EPOCH_MOST, Ring, State};
 use core::time::Duration;
+use spread_bugs::{Bug, planted};
 use spread_wire::ids::{BootId, Claim, ConfigurationId, DaemonId, Slot};
 use spread_wire::packet::{Join, Packet, Propose};
 use spread_wire::time::Instant;
@@ -335,7 +336,7 @@ impl Ring {
         }
         let id = ConfigurationId {
             ring: self.settings.ring,
-            epoch: self.epoch + 1,
+            epoch: self.epoch + u64::from(!planted(Bug::EpochTwice)),
             representative: self.me.slot,
             boot: self.me.boot,
         };

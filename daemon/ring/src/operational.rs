@@ -4,6 +4,7 @@ use crate::interface::{Delivery, Destination, Output, Phase, Reason, Received, R
 use crate::ring::{Ring, State};
 use bytes::Bytes;
 use core::time::Duration;
+use spread_bugs::{Bug, planted};
 use spread_wire::ids::Slot;
 use spread_wire::packet::{DATA_HEADER_BYTES, Data, Packet, TOKEN_REQUESTS, Token};
 use spread_wire::time::Instant;
@@ -140,7 +141,8 @@ impl Ring {
         {
             return self.refuse_malformed();
         }
-        if token.visit <= operational.last_visit {
+        let same = planted(Bug::TokenTwice) && token.visit == operational.last_visit;
+        if token.visit <= operational.last_visit && !same {
             if token.wants_sign {
                 let visit = operational.last_visit;
                 self.send(Destination::Slot(from), &Packet::Sign { tag, visit });
@@ -166,7 +168,8 @@ impl Ring {
         op.token_seen = now;
         op.hurry = None;
         op.passed = None;
-        order.settle(op.left_aru.min(token.aru));
+        let stable = if planted(Bug::StableTooEarly) { token.aru } else { op.left_aru };
+        order.settle(stable.min(token.aru));
         let members = order.configuration.members.len() as u32;
 
         // Answers first: others wait for them.
@@ -175,7 +178,7 @@ impl Ring {
             let seqs =
                 *first..first.saturating_add(u64::from(*count).min(u64::from(windows.gap_packets)));
             let mut all = *slot != self.me.slot;
-            for seq in seqs.filter(|_| *slot != self.me.slot) {
+            for seq in seqs.filter(|_| *slot != self.me.slot && !planted(Bug::NoRetransmission)) {
                 match order.packet(seq) {
                     Some(packet) => before.push((Destination::Slot(*slot), packet)),
                     None => all = false,
@@ -192,6 +195,7 @@ impl Ring {
             u64::from(windows.gap_packets).saturating_sub(token.seq.saturating_sub(token.aru));
         // One packet may always go: a state exchange gets on even where clients read slowly.
         let personal = if congested { 1 } else { windows.personal_packets.min(window).max(1) };
+        let gap = if planted(Bug::GapUnlimited) { u64::MAX } else { gap };
         let allowed = personal.min(u32::try_from(gap).unwrap_or(u32::MAX));
         let mut fresh: Vec<Bytes> = Vec::new();
         let seq_before = token.seq;
@@ -222,7 +226,7 @@ impl Ring {
         }
 
         // All received up to, and what is missing for sure: what was given out before the last visit.
-        if order.aru < token.aru {
+        if order.aru < token.aru && !planted(Bug::AruNotLowered) {
             token.aru = order.aru;
             token.aru_owner = Some(self.me.slot);
         } else if token.aru_owner == Some(self.me.slot) {

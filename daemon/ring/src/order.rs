@@ -3,6 +3,7 @@
 use crate::interface::{Configuration, Delivery};
 use crate::pack::{Assembly, Pieces};
 use bytes::Bytes;
+use spread_bugs::{Bug, planted};
 use spread_wire::ids::{ConfigurationId, Position, Seq, Slot};
 use spread_wire::packet::{Data, OldRing, tag};
 use spread_wire::service::Guarantee;
@@ -137,12 +138,13 @@ impl Order {
         let seq = self.delivered + 1;
         let Some(data) = self.stored(seq).map(|stored| stored.data.clone()) else { return false };
         for (index, piece) in Pieces::new(data.body).enumerate().skip(self.consumed) {
-            if piece.last && piece.safe && stable < seq {
+            if piece.last && piece.safe && stable < seq && !planted(Bug::SafeAtOnce) {
                 return false;
             }
             self.consumed = index + 1;
             let guarantee = if piece.safe { Guarantee::Safe } else { Guarantee::Agreed };
-            let assembly = self.assemblies.entry(data.originator).or_default();
+            let sender = if planted(Bug::PiecesMixed) { Slot(0) } else { data.originator };
+            let assembly = self.assemblies.entry(sender).or_default();
             if let Some(payload) = assembly.take(piece) {
                 let position = Position {
                     configuration: self.configuration.id,
@@ -210,7 +212,7 @@ impl Order {
         while self.delivered < self.aru {
             self.deliver_packet(u64::MAX, &mut transitional);
         }
-        while self.delivered < self.high {
+        while self.delivered < self.high && !planted(Bug::HoleEndsDelivery) {
             let sender = self.stored(self.delivered + 1).map(|stored| stored.data.originator);
             if sender.is_some_and(|sender| senders.contains(&sender)) {
                 self.deliver_packet(u64::MAX, &mut transitional);

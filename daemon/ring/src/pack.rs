@@ -4,6 +4,7 @@
 //! ones are cut wherever a packet is full, so that all packets of a burst but the last have equal size.
 
 use bytes::Bytes;
+use spread_bugs::{Bug, planted};
 use spread_wire::packet::cursor::{ReadError, Reader, Writer};
 use spread_wire::service::Guarantee;
 use std::collections::VecDeque;
@@ -40,6 +41,9 @@ impl Backlog {
 
     /// Begins the first payload anew: its pieces in the old configuration will never be complete.
     pub(crate) fn rewind(&mut self) {
+        if planted(Bug::NotBegunAnew) {
+            return;
+        }
         self.packed = 0;
     }
 
@@ -59,7 +63,8 @@ impl Backlog {
             let take = left.min(free - 4);
             let first = if self.packed == 0 { FIRST } else { 0 };
             let last = if take == left { LAST } else { 0 };
-            let safe = if *guarantee == Guarantee::Safe { SAFE } else { 0 };
+            let says_it = self.packed == 0 || !planted(Bug::SafeOnFirstPiece);
+            let safe = if *guarantee == Guarantee::Safe && says_it { SAFE } else { 0 };
             body.varint((take as u64) << 3 | first | last | safe);
             body.bytes(&payload[self.packed..self.packed + take]);
             if take == left {

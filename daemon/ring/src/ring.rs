@@ -15,7 +15,12 @@ use crate::paths::Paths;
 use bytes::Bytes;
 use core::net::SocketAddr;
 use core::time::Duration;
+<<<<<<< HEAD
 use spread_wire::ids::{BootId, Claim, ConfigurationId, DaemonId, Seq, Slot};
+=======
+use spread_bugs::{Bug, planted};
+use spread_wire::ids::{BootId, Claim, DaemonId, Slot};
+>>>>>>> sim
 use spread_wire::packet::{Join, Packet, cursor::ReadError};
 use spread_wire::service::Guarantee;
 use spread_wire::time::Instant;
@@ -129,7 +134,8 @@ impl Ring {
         if payload.len() > self.settings.windows.payload_bytes {
             return Err(SubmitError::TooLarge);
         }
-        if self.backlog.bytes() > 0 && self.backlog_room() < payload.len() {
+        let full = self.backlog.bytes() > 0 && self.backlog_room() < payload.len();
+        if full && !planted(Bug::BacklogUnlimited) {
             return Err(SubmitError::Full);
         }
         self.backlog.push(guarantee, payload);
@@ -488,6 +494,9 @@ impl Ring {
         if let Some(mut order) = self.order.take() {
             let component: BTreeSet<Slot> = pending.component(Some(order.id()));
             let mut senders: BTreeSet<Slot> = component.clone();
+            if planted(Bug::OwnAfterHoleLost) {
+                senders.remove(&self.me.slot);
+            }
             let mut stable = order.stable;
             for (_, report) in &pending.reports {
                 senders.extend(report.obligation.iter().copied());

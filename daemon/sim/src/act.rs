@@ -54,6 +54,7 @@ impl World {
             Action::Stall(client) => {
                 let now = self.now;
                 self.clients[*client].stalled_since.get_or_insert(now);
+                self.clients[*client].stalls += 1;
             }
             Action::Read(client) => self.read_again(*client),
             Action::Expect(expectation) => self.expect(expectation),

@@ -59,6 +59,8 @@ pub struct Client {
     pub connection: Option<Connection>,
     /// It does not read, since then.
     pub stalled_since: Option<Instant>,
+    /// How often it stopped reading.
+    pub stalls: u32,
     /// How often it connected.
     pub connections: u32,
 }

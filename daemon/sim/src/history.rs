@@ -33,6 +33,8 @@ pub struct History {
     pub sessions: Vec<SessionHistory>,
     /// What a look at a queue or at the whole cluster found wrong.
     pub findings: Vec<Violation>,
+    /// Set once the faults ended and all daemons were one ring.
+    pub healed: Option<Moment>,
     /// Set once the faults ended and the cluster was given time to settle.
     pub settled: Option<Moment>,
     /// Places of the views (self leaves among them) that are on their way to a session.

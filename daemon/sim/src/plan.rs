@@ -274,7 +274,7 @@ impl Plan {
             actions.push((later, Action::Join(client, self.group(&mut random))));
             let last = now + Duration::from_millis(500);
             let send = self.one_send(&mut random, client, 400);
-            actions.push((last, Action::Send(Send { discard: false, ..send })));
+            actions.push((last, Action::Send(send)));
         }
         actions.sort_by_key(|(at, _)| *at);
         actions

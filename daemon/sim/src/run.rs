@@ -7,6 +7,7 @@ use crate::plan::Plan;
 use crate::trace::Trace;
 use crate::world::{START, World};
 use core::time::Duration;
+use spread_bugs::Bug;
 
 /// After the faults the cluster is one ring within this time.
 const ONE_RING: Duration = Duration::from_secs(20);
@@ -41,6 +42,8 @@ pub struct Outcome {
 pub struct Options {
     /// Keep a readable timeline.
     pub timeline: bool,
+    /// A mistake to plant into the daemons; without the feature `planted-bugs` nothing is planted.
+    pub bug: Option<Bug>,
 }
 
 /// Runs a seed.
@@ -82,6 +85,8 @@ pub fn scenario(plan: Plan, options: Options) -> Outcome {
 }
 
 fn begin(plan: Plan, options: Options) -> World {
+    #[cfg(feature = "planted-bugs")]
+    spread_bugs::plant(options.bug);
     let mut world = World::new(plan);
     if options.timeline {
         world.trace.keep_lines();
@@ -109,7 +114,9 @@ impl Outcome {
     #[must_use]
     pub fn report(&self, lines: usize) -> String {
         let Some(first) = self.violations.first() else { return "no violation".into() };
-        let mut text = format!("promise broken: {}\n  {}\n", first.promise, first.text);
+        let at = crate::history::seconds(first.moment.at);
+        let mut text =
+            format!("promise broken at {}: {}\n  {}\n", at.trim(), first.promise, first.text);
         for other in self.violations.iter().skip(1).take(5) {
             text += &format!("  also {}: {}\n", other.promise, other.text);
         }

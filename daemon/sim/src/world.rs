@@ -293,6 +293,7 @@ impl World {
         self.calls += 1;
         if self.calls.is_multiple_of(MEASURE_EACH) {
             crate::oracle::bounded_queues::measure(self, index);
+            crate::oracle::sessions_stay::measure(self, index);
         }
     }
 

@@ -24,10 +24,9 @@ pub fn measure(world: &mut World, index: ProcessIndex) {
     let windows = &settings.windows;
     let gap = ring.seq - ring.aru;
     let unstable = ring.seq - ring.stable;
-    let (gap_most, unstable_most) = (
-        u64::from(windows.gap_packets),
-        u64::from(windows.gap_packets) + 2 * u64::from(windows.window_packets),
-    );
+    // The bound holds for what the token says; packets of its last round may still be on their way to this daemon.
+    let (bound, round) = (u64::from(windows.gap_packets), u64::from(windows.window_packets));
+    let (gap_most, unstable_most) = (bound + round, bound + 2 * round);
     let waiting_most =
         settings.bounds.waiting_bytes.max(2 * settings.request_bytes) + ONE_REQUEST_BYTES;
     let wrong = if backlog > windows.backlog_bytes.max(ONE_REQUEST_BYTES) {

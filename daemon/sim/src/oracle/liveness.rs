@@ -10,8 +10,13 @@ pub fn one_ring(world: &mut World, most: Duration) {
     if !world.run_until(end, |world| world.formed(&world.running())) {
         let states = world.states();
         let now = world.now();
-        world.history.find(now, "liveness", || format!("no one ring after {most:?}, {states}"));
+        return world
+            .history
+            .find(now, "liveness", || format!("no one ring after {most:?}, {states}"));
     }
+    let now = world.now();
+    let healed: Moment = world.history.tick(now);
+    world.history.healed = Some(healed);
 }
 
 /// Waits until nothing is on its way; from then on the history counts as complete.

@@ -6,6 +6,7 @@ pub mod causal;
 pub mod converged;
 pub mod fifo;
 pub mod liveness;
+pub mod member_order;
 pub mod members_only;
 pub mod monotone_positions;
 pub mod name_freed_last;
@@ -16,6 +17,7 @@ pub mod one_configuration;
 pub mod one_view;
 pub mod safe;
 pub mod self_delivery;
+pub mod sessions_stay;
 pub mod transitional;
 pub mod virtual_synchrony;
 pub mod vs_set_truth;
@@ -31,6 +33,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("causal", causal::check),
     ("converged", converged::check),
     ("fifo", fifo::check),
+    ("member_order", member_order::check),
     ("members_only", members_only::check),
     ("monotone_positions", monotone_positions::check),
     ("no_duplicate", no_duplicate::check),
@@ -75,6 +78,6 @@ pub fn judge(history: &History) -> Vec<Violation> {
 
 /// Names of all promises, those judged during the run included.
 pub fn promises() -> impl Iterator<Item = &'static str> {
-    let online = ["bounded_queues", "liveness", "name_freed_last"];
+    let online = ["bounded_queues", "liveness", "name_freed_last", "sessions_stay"];
     CHECKS.iter().map(|(name, _)| *name).chain(online)
 }

@@ -1,4 +1,5 @@
-//! What a daemon accepted from a session is ordered while the daemon lives: members at the same daemon get it.
+//! What a daemon accepted from a session is ordered while the daemon lives: members at the same daemon get it. Once the
+//! cluster is healed and one ring, members everywhere do.
 
 use super::Judgement;
 use crate::history::{History, MessageId, Moment, Request, Seen, SessionHistory};
@@ -13,11 +14,15 @@ pub fn check(history: &History, judgement: &mut Judgement) {
         }
         let got: BTreeSet<MessageId> = member.messages().map(|(_, id, _)| id).collect();
         for (sender, session) in history.sessions.iter().enumerate() {
-            if session.process != member.process || !history.lasts(session) || sender == receiver {
+            if !history.lasts(session) || sender == receiver {
                 continue;
             }
             for (index, asked) in session.asked.iter().enumerate() {
                 let Request::Send { groups, .. } = &asked.request else { continue };
+                let healed = history.healed.is_some_and(|healed| healed <= asked.moment);
+                if session.process != member.process && !healed {
+                    continue;
+                }
                 let id = MessageId { session: sender as u32, number: index as u32 };
                 let due = groups.iter().any(|group| was_member(member, group, asked.moment));
                 if due && !got.contains(&id) {

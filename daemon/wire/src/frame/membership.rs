@@ -5,6 +5,7 @@ use crate::ids::{GroupId, GroupName};
 use crate::link::{Cause, View};
 use crate::service::bits;
 use bytes::Bytes;
+use spread_bugs::{Bug, planted};
 
 /// A view as the members of its `own`-th vs-set get it.
 #[must_use]
@@ -28,7 +29,10 @@ pub fn view(view: &View, own: u32, layout: &Layout) -> Bytes {
     let width = layout.name_bytes;
     let set_bytes = |set: &Vec<_>| 4 + set.len() * width;
     let body: usize = 20 + sets.iter().map(set_bytes).sum::<usize>();
-    let offset: usize = sets.iter().take(own as usize).map(set_bytes).sum();
+    let mut offset: usize = sets.iter().take(own as usize).map(set_bytes).sum();
+    if planted(Bug::OffsetWithoutCounts) {
+        offset -= 4 * own as usize;
+    }
     let mut frame = Vec::with_capacity(layout.header_bytes() + view.members.len() * width + body);
     let counts = (view.members.len(), OWN_HINT, body);
     put_header(&mut frame, bits::REG_MEMB | cause, &view.group.0, counts, layout);

@@ -14,6 +14,7 @@ use crate::link::{Multicast, Request, RequestBody};
 use crate::packet::cursor::{ReadError, Reader, Writer};
 use crate::service::Service;
 use bytes::Bytes;
+use spread_bugs::{Bug, planted};
 
 /// Version of the ordered payloads, in the high half of their first byte.
 const VERSION: u8 = 1;
@@ -282,7 +283,10 @@ fn write_message(writer: &mut Writer, message: &Multicast) {
 }
 
 fn read_message(reader: &mut Reader) -> Result<Multicast, ReadError> {
-    let service = Service::from_bits(u32::from(reader.u8()?)).ok_or(ReadError::Bounds)?;
+    let mut service = Service::from_bits(u32::from(reader.u8()?)).ok_or(ReadError::Bounds)?;
+    if planted(Bug::CausalAsFifo) && service == Service::Causal {
+        service = Service::Fifo;
+    }
     let extra_bits = reader.u32()?;
     let mut hint = [0; 4];
     hint.copy_from_slice(&reader.bytes(4)?);

@@ -9,6 +9,7 @@ use crate::ids::{
 };
 use crate::packet::cursor::{ReadError, Reader, Writer};
 use bytes::Bytes;
+use spread_bugs::{Bug, planted};
 
 /// Most endpoints of a table.
 const ENDPOINTS: usize = 1 << 16;
@@ -97,9 +98,17 @@ impl Table {
         writer.varint(self.groups.len() as u64);
         for group in &self.groups {
             write_name(&mut writer, &group.name.0);
+<<<<<<< HEAD
             writer.u8(u8::from(group.id.is_some()));
             if let Some(id) = &group.id {
                 writer.bytes(&id.0);
+=======
+            writer.bytes(&group.id.0);
+            writer.u8(u8::from(group.marked && !planted(Bug::MarksNotTold)));
+            writer.varint(group.members.len() as u64);
+            for member in &group.members {
+                writer.varint(member.0);
+>>>>>>> sim
             }
             writer.u8(u8::from(group.marked));
         }

@@ -3,6 +3,7 @@
 use super::cursor::{ReadError, Reader, Writer};
 use crate::ids::{BootId, Claim, ConfigurationId, DaemonId, RingNumber, Slot};
 use bytes::Bytes;
+use spread_bugs::{Bug, planted};
 
 /// Most daemons a list names.
 const DAEMONS: usize = 1024;
@@ -209,7 +210,7 @@ impl OldRing {
         if seq <= self.aru {
             return true;
         }
-        let bit = (seq - self.aru - 1) as usize;
+        let bit = (seq - self.aru - u64::from(!planted(Bug::ReportOffByOne))) as usize;
         self.bitmap.get(bit / 8).is_some_and(|byte| byte >> (bit % 8) & 1 == 1)
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 const EXAMPLES: &str = "Examples:
   spread-sim run --seeds 1000              a thousand clusters, each with its own faults
   spread-sim run --first 5000 --seeds 100  other ones
+  spread-sim run --seeds 1000 --bug silent-merge   with a mistake in the daemons, which has to be found
   spread-sim replay 42                     everything that happens in seed 42
   spread-sim plan 42                       its faults and requests, as a scenario file
   spread-sim scenario daemon/sim/scenarios/*.txt
@@ -38,12 +39,20 @@ pub enum Command {
         /// Do not stop at the first broken promise: list all seeds with one.
         #[arg(long)]
         keep_going: bool,
+        /// Plant a mistake into the daemons and see at which seed it is found; `spread-sim bugs` lists them.
+        #[arg(long, value_name = "NAME")]
+        bug: Option<String>,
     },
     /// Run one seed and show its whole timeline.
     Replay {
         /// The seed.
         seed: u64,
+        /// With this mistake planted.
+        #[arg(long, value_name = "NAME")]
+        bug: Option<String>,
     },
+    /// List the mistakes that can be planted.
+    Bugs,
     /// Show what a seed decides, as a scenario file.
     Plan {
         /// The seed.

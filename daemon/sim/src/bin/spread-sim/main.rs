@@ -3,10 +3,11 @@
 mod arguments;
 mod hunt;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use arguments::{Arguments, Command};
 use clap::Parser;
 use hunt::{Hunt, hunt};
+use spread_bugs::Bug;
 use spread_sim::run::{self, Options, Outcome};
 use spread_sim::{plan::Plan, scenario};
 use std::io::Write;
@@ -18,12 +19,21 @@ const AROUND: usize = 60;
 
 fn main() -> Result<ExitCode> {
     let kept = match Arguments::parse().command {
-        Command::Run { seeds, first, jobs, keep_going } => {
-            let options = Options::default();
+        Command::Run { seeds, first, jobs, keep_going, bug } => {
+            let options = Options { bug: bug.as_deref().map(named).transpose()?, timeline: false };
             let stop_at_first = !keep_going;
             run_seeds(&Hunt { first, seeds, jobs, options, stop_at_first, show: true })
         }
-        Command::Replay { seed } => replay(seed)?,
+        Command::Replay { seed, bug } => {
+            let bug = bug.as_deref().map(named).transpose()?;
+            replay(seed, Options { bug, timeline: true })?
+        }
+        Command::Bugs => {
+            for bug in Bug::ALL {
+                println!("{:24} {}", bug.name(), bug.what());
+            }
+            true
+        }
         Command::Plan { seed } => {
             print!("{}", Plan::of_seed(seed));
             true
@@ -39,9 +49,15 @@ fn main() -> Result<ExitCode> {
     Ok(if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn timed(mut options: Options) -> Options {
-    options.timeline = true;
-    options
+/// The bug of a name, if this build has bugs at all.
+fn named(name: &str) -> Result<Bug> {
+    let bug = Bug::ALL.iter().find(|bug| bug.name() == name).copied();
+    let bug = bug.with_context(|| format!("no bug is called `{name}`: see `spread-sim bugs`"))?;
+    ensure!(
+        cfg!(feature = "planted-bugs"),
+        "this build has no planted bugs: cargo run --profile quick -p spread-sim --features planted-bugs -- run --bug {name}"
+    );
+    Ok(bug)
 }
 
 fn run_seeds(plan: &Hunt) -> bool {
@@ -57,19 +73,20 @@ fn run_seeds(plan: &Hunt) -> bool {
         println!("seed {seed} broke: {promise}");
     }
     let Some(bad) = result.bad else { return true };
-    explain(&bad);
+    explain(&bad, plan.options);
     false
 }
 
 /// Runs a bad seed again with a timeline, and says how to look at it.
-fn explain(bad: &Outcome) {
-    let again = run::seed_with(bad.seed, timed(Options::default()));
-    println!("seed {}: {}", bad.seed, again.report(AROUND));
-    println!("the whole of it: spread-sim replay {}", bad.seed);
+fn explain(bad: &Outcome, options: Options) {
+    let again = run::seed_with(bad.seed, Options { timeline: true, ..options });
+    println!("\nseed {}: {}", bad.seed, again.report(AROUND));
+    let bug = options.bug.map(|bug| format!(" --bug {}", bug.name())).unwrap_or_default();
+    println!("the whole of it: spread-sim replay {}{bug}", bad.seed);
 }
 
-fn replay(seed: u64) -> Result<bool> {
-    let outcome = run::seed_with(seed, timed(Options::default()));
+fn replay(seed: u64, options: Options) -> Result<bool> {
+    let outcome = run::seed_with(seed, options);
     print_timeline(&outcome)?;
     println!("seed {seed}, hash {:016x}, {} events", outcome.hash, outcome.events);
     println!("{}", outcome.report(0));
@@ -90,7 +107,7 @@ fn print_timeline(outcome: &Outcome) -> Result<()> {
 fn run_scenario(file: &Path, timeline: bool) -> Result<bool> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let plan = scenario::parse(&text).with_context(|| file.display().to_string())?;
-    let outcome = run::scenario(plan, timed(Options::default()));
+    let outcome = run::scenario(plan, Options { timeline: true, bug: None });
     if timeline {
         print_timeline(&outcome)?;
     }
