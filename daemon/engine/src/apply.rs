@@ -4,6 +4,7 @@ use crate::engine::Engine;
 use crate::groups::{Group, Member, MemberKey, Session};
 use crate::route::receivers;
 use crate::view::{configuration_hash, group_id, next_id, next_index, self_leave, transitions};
+use spread_bugs::{Bug, planted};
 use spread_ring::Delivery;
 use spread_wire::ids::{
     EndpointId, EndpointUid, GroupName, Position, PrivateName, RequestNumber, SessionId, Slot,
@@ -63,7 +64,9 @@ impl Engine {
     /// Whether this is the endpoint's next request; all daemons decide alike.
     fn take_turn(&mut self, id: EndpointId, number: RequestNumber) -> bool {
         let mine = id.slot == self.settings.me;
-        let next = self.state.endpoints.get_mut(&id).filter(|e| number.0 == e.last.0 + 1);
+        let again = |last| planted(Bug::RequestTwice) && number <= last;
+        let next = self.state.endpoints.get_mut(&id);
+        let next = next.filter(|e| number.0 == e.last.0 + 1 || again(e.last));
         let Some(endpoint) = next else {
             self.counters.out_of_turn += 1;
             return false;
@@ -161,7 +164,8 @@ impl Engine {
         let parting = self.parting();
         let Some(group) = self.state.groups.get_mut(name) else { return };
         let Some(parting) = parting.filter(|_| group.marked) else {
-            group.id = next_id(group.id);
+            let kept = planted(Bug::IdNotRaised) && matches!(cause, Cause::Leave(_));
+            group.id = if kept { group.id } else { next_id(group.id) };
             return self.tell_view(name, cause, &[]);
         };
         group.id = group_id(parting.hash, next_index(group.id));

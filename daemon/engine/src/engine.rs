@@ -6,15 +6,8 @@ use crate::links::Links;
 use crate::merge::{Merged, merge};
 use crate::outbound::Outbound;
 use crate::settings::{EngineOutput, EngineSettings, LinkId};
-<<<<<<< HEAD
 use crate::view::{configuration_hash, transitional_hash, transitions, views};
-=======
-use crate::view::{
-    configuration_hash, group_id, next_id, next_index, self_leave, transition, transitional_hash,
-    view,
-};
 use spread_bugs::{Bug, planted};
->>>>>>> sim
 use spread_ring::{Configuration, ConfigurationKind, Delivery};
 use spread_wire::ids::{ConfigurationId, EndpointId, EndpointUid, GroupName, Position, Seq, Slot};
 use spread_wire::link::{Cause, LinkEvent, Request, RequestBody};
@@ -312,22 +305,14 @@ impl Engine {
     /// The group loses members: those here are told, unless they were.
     pub(crate) fn mark(&mut self, name: &GroupName) {
         let position = self.here();
-<<<<<<< HEAD
         let Some(group) = self.state.groups.get_mut(name) else { return };
         if !group.marked {
             group.marked = true;
+            if planted(Bug::NoSignal) {
+                return;
+            }
             let signals = transitions(self.settings.me, position, name, group);
             self.tell_all(signals);
-=======
-        for (name, group) in &mut self.state.groups {
-            if !group.marked && lost.iter().any(|slot| group.has_member_of(*slot)) {
-                group.marked = true;
-                if planted(Bug::NoSignal) {
-                    continue;
-                }
-                signals.extend(transition(self.settings.me, position, name, group));
-            }
->>>>>>> sim
         }
     }
 
@@ -425,133 +410,7 @@ impl Engine {
         }
     }
 
-<<<<<<< HEAD
     pub(crate) fn tell_view(&mut self, name: &GroupName, cause: Cause, vs_sets: &[Vec<MemberKey>]) {
-=======
-    /// Whether this is the endpoint's next request; all daemons decide alike.
-    fn take_turn(&mut self, sender: Slot, number: RequestNumber) -> bool {
-        let endpoint = self.state.endpoints.entry(sender).or_default();
-        let again = planted(Bug::RequestTwice) && number <= endpoint.last;
-        if number.0 != endpoint.last.0.wrapping_add(1) && !again {
-            self.counters.out_of_turn += 1;
-            return false;
-        }
-        endpoint.last = number;
-        if sender == self.settings.me {
-            self.outbound.applied(number);
-            self.regulate();
-        }
-        true
-    }
-
-    fn open(&mut self, slot: Slot, id: SessionId, name: PrivateName, membership: bool) {
-        let endpoint = self.state.endpoints.entry(slot).or_default();
-        if self.state.names.contains_key(&name) || endpoint.sessions.contains_key(&id) {
-            return self.tell_owner(slot, LinkEvent::SessionRefused { session: id });
-        }
-        self.state.names.insert(name.clone(), (slot, id));
-        endpoint.sessions.insert(id, Session { name, membership, groups: BTreeSet::new() });
-        let position = self.here();
-        self.tell_owner(slot, LinkEvent::SessionOpened { session: id, position });
-    }
-
-    fn close(&mut self, slot: Slot, id: SessionId) {
-        let endpoint = self.state.endpoints.entry(slot).or_default();
-        let Some(session) = endpoint.sessions.remove(&id) else { return };
-        self.state.names.remove(&session.name);
-        for name in &session.groups {
-            let key = MemberKey { slot, name: session.name.clone() };
-            self.remove_member(name, &key, Cause::Disconnect(session.name.clone()));
-        }
-        self.tell_owner(slot, LinkEvent::SessionClosed { session: id });
-    }
-
-    fn join(&mut self, slot: Slot, id: SessionId, name: GroupName) {
-        let endpoint = self.state.endpoints.entry(slot).or_default();
-        let Some(session) = endpoint.sessions.get_mut(&id) else { return };
-        if !session.groups.insert(name.clone()) {
-            return;
-        }
-        let key = MemberKey { slot, name: session.name.clone() };
-        let member = Member { session: id, membership: session.membership };
-        let settled = self.settled.as_ref().map_or(0, configuration_hash);
-        // Components that part may both begin a group of this name before they settle.
-        let hash = self.parting().map_or(settled, |parting| parting.hash);
-        // As in the original a group that ended begins at index 1 again (`semantics`, 13_leave).
-        let before = group_id(hash, 0);
-        let group = self.state.groups.entry(name.clone()).or_insert_with(|| Group::new(before));
-        group.add(key.clone(), member);
-        self.show_change(&name, Some(&key), Cause::Join(key.name.clone()));
-        // A member that is about to be lost makes its group one that loses members.
-        self.mark_lost();
-    }
-
-    fn leave(&mut self, slot: Slot, id: SessionId, name: &GroupName) {
-        let endpoint = self.state.endpoints.entry(slot).or_default();
-        let Some(session) = endpoint.sessions.get_mut(&id) else { return };
-        if !session.groups.remove(name) {
-            return;
-        }
-        let key = MemberKey { slot, name: session.name.clone() };
-        if session.membership
-            && slot == self.settings.me
-            && let Some(group) = self.state.groups.get(name)
-        {
-            let event = self_leave(self.here(), name, group.id, key.name.clone(), id);
-            self.tell(event);
-        }
-        self.remove_member(name, &key, Cause::Leave(key.name.clone()));
-    }
-
-    fn remove_member(&mut self, name: &GroupName, key: &MemberKey, cause: Cause) {
-        let Some(group) = self.state.groups.get_mut(name) else { return };
-        group.remove(key);
-        if group.members.is_empty() {
-            self.state.groups.remove(name);
-            return;
-        }
-        self.show_change(name, None, cause);
-    }
-
-    /// A view after a join, leave or disconnect. In a group that is losing members it is a view of the
-    /// transitional configuration, and the transitional signal is repeated with its id.
-    fn show_change(&mut self, name: &GroupName, joiner: Option<&MemberKey>, cause: Cause) {
-        let parting = self.parting();
-        let Some(group) = self.state.groups.get_mut(name) else { return };
-        let Some(parting) = parting.filter(|_| group.marked) else {
-            let kept = planted(Bug::IdNotRaised) && matches!(cause, Cause::Leave(_));
-            group.id = if kept { group.id } else { next_id(group.id) };
-            return self.tell_view(name, cause, &[]);
-        };
-        group.id = group_id(parting.hash, next_index(group.id));
-        let vs_sets = transitional_sets(group, joiner, &parting.component);
-        self.tell_view(name, Cause::Network, &vs_sets);
-        let signal = self
-            .state
-            .groups
-            .get(name)
-            .and_then(|group| transition(self.settings.me, self.here(), name, group));
-        self.tell_all(signal.into_iter().collect());
-    }
-
-    fn route(&mut self, slot: Slot, id: SessionId, position: Position, message: Multicast) {
-        let session = self.state.endpoints.get(&slot).and_then(|known| known.sessions.get(&id));
-        let Some(sender) = session.map(|session| session.name.clone()) else { return };
-        let Some(front) = self.front else { return };
-        let receivers = receivers(&mut self.state, self.settings.me, &message.groups);
-        if receivers.is_empty() {
-            return;
-        }
-        // Only the own endpoint's uid is ever compared; another daemon's must only differ from it.
-        let uid = if slot == self.settings.me { front.uid } else { EndpointUid(!front.uid.0) };
-        let sender_session = (uid, id);
-        let delivered = Delivered { position, sender, sender_session, message };
-        self.counters.messages += 1;
-        self.tell(LinkEvent::Message(Arc::new(delivered), receivers));
-    }
-
-    fn tell_view(&mut self, name: &GroupName, cause: Cause, vs_sets: &[Vec<MemberKey>]) {
->>>>>>> sim
         let Some(group) = self.state.groups.get(name) else { return };
         let events = views(self.settings.me, self.here(), name, group, cause, vs_sets);
         self.counters.views += events.len() as u64;

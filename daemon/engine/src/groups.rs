@@ -1,16 +1,11 @@
 //! The state that all daemons of a component share: endpoints, sessions, groups.
 
-<<<<<<< HEAD
+use spread_bugs::{Bug, planted};
 use spread_wire::ids::{
     EndpointId, EndpointIdentity, EndpointName, EndpointUid, Epoch, GroupId, GroupName,
     PrivateName, RequestNumber, SessionId, Slot,
 };
 use spread_wire::ordered::table::{Origin, Table, TableEndpoint, TableGroup, TableSession};
-=======
-use spread_bugs::{Bug, planted};
-use spread_wire::ids::{GroupId, GroupName, PrivateName, RequestNumber, SessionId, Slot};
-use spread_wire::ordered::table::{Origin, Table, TableGroup, TableSession};
->>>>>>> sim
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

@@ -11,17 +11,12 @@
 use crate::groups::{Endpoint, Group, Member, MemberKey, Session, State};
 use crate::settings::{EngineSettings, SlotDescription};
 use crate::view::first_id;
-<<<<<<< HEAD
+use spread_bugs::{Bug, planted};
 use spread_wire::ids::{
     ConfigurationId, EndpointId, EndpointUid, Epoch, GroupId, GroupName, RequestNumber, SessionId,
     Slot,
 };
 use spread_wire::ordered::table::{Origin, Table, TableEndpoint, TableGroup};
-=======
-use spread_bugs::{Bug, planted};
-use spread_wire::ids::{ConfigurationId, GroupName, SessionId, Slot};
-use spread_wire::ordered::table::{Origin, Table};
->>>>>>> sim
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What comes of a merge.
@@ -77,10 +72,11 @@ pub fn merge(
     };
     let mut gathered: BTreeMap<&GroupName, Gathered> = BTreeMap::new();
     for table in &tables {
-<<<<<<< HEAD
         let key = origin_key(table.origin, &settings.slots);
-        for group in table.groups.iter().filter(|group| group.marked) {
-            gathered.entry(&group.name).or_default().changed = true;
+        let key = if planted(Bug::OneVsSet) { (0, None) } else { key };
+        for group in &table.groups {
+            let changed = group.marked && !planted(Bug::LossWithoutView);
+            gathered.entry(&group.name).or_default().changed |= changed || planted(Bug::OneVsSet);
         }
         for endpoint in &table.endpoints {
             let id = EndpointId { slot: table.slot, index: endpoint.index };
@@ -94,18 +90,6 @@ pub fn merge(
                 let entry = gathered.entry(group).or_default();
                 match member {
                     Some(member) => drop(entry.by_origin.entry(key).or_default().insert(member)),
-=======
-        let key = origin_key(table.origin, slots);
-        let key = if planted(Bug::OneVsSet) { (0, None) } else { key };
-        for group in &table.groups {
-            let entry = gathered.entry(&group.name).or_default();
-            entry.changed |= group.marked && !planted(Bug::LossWithoutView);
-            entry.changed |= planted(Bug::OneVsSet);
-            let brought = entry.by_origin.entry(key).or_default();
-            for session in &group.members {
-                match join(&mut merged.state, table.slot, *session, group) {
-                    Some(member) => drop(brought.insert(member)),
->>>>>>> sim
                     None => entry.changed = true,
                 }
             }

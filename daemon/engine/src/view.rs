@@ -100,13 +100,8 @@ pub(crate) fn views(
         position,
         group: name.clone(),
         id: group.id,
-<<<<<<< HEAD
         cause: cause.clone(),
-        members: group.members.keys().map(|key| key.name.clone()).collect(),
-=======
-        cause,
         members: members(group),
->>>>>>> sim
         vs_sets: vs_sets.iter().map(names).collect(),
         receivers,
     };

@@ -15,12 +15,8 @@ use crate::paths::Paths;
 use bytes::Bytes;
 use core::net::SocketAddr;
 use core::time::Duration;
-<<<<<<< HEAD
-use spread_wire::ids::{BootId, Claim, ConfigurationId, DaemonId, Seq, Slot};
-=======
 use spread_bugs::{Bug, planted};
-use spread_wire::ids::{BootId, Claim, DaemonId, Slot};
->>>>>>> sim
+use spread_wire::ids::{BootId, Claim, ConfigurationId, DaemonId, Seq, Slot};
 use spread_wire::packet::{Join, Packet, cursor::ReadError};
 use spread_wire::service::Guarantee;
 use spread_wire::time::Instant;

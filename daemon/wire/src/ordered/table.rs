@@ -98,19 +98,11 @@ impl Table {
         writer.varint(self.groups.len() as u64);
         for group in &self.groups {
             write_name(&mut writer, &group.name.0);
-<<<<<<< HEAD
             writer.u8(u8::from(group.id.is_some()));
             if let Some(id) = &group.id {
                 writer.bytes(&id.0);
-=======
-            writer.bytes(&group.id.0);
-            writer.u8(u8::from(group.marked && !planted(Bug::MarksNotTold)));
-            writer.varint(group.members.len() as u64);
-            for member in &group.members {
-                writer.varint(member.0);
->>>>>>> sim
             }
-            writer.u8(u8::from(group.marked));
+            writer.u8(u8::from(group.marked && !planted(Bug::MarksNotTold)));
         }
         for endpoints in [&self.endpoints, &self.lost] {
             writer.varint(endpoints.len() as u64);
