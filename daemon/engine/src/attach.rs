@@ -173,7 +173,7 @@ impl Engine {
     }
 
     /// The endpoint's sessions are members again, at another daemon. Returns the members, and apart from
-    /// them those whose joins the endpoint has not seen: they did not come together with the others.
+    /// them those whose joins the endpoint has not seen: they come together with nobody.
     fn enroll(
         &mut self,
         id: EndpointId,
@@ -207,8 +207,8 @@ impl Engine {
                 let member = (name.clone(), key.clone());
                 if own.contains(&member) {
                     1
-                } else if fresh.contains(&member) {
-                    2
+                } else if let Some(place) = fresh.iter().position(|row| *row == member) {
+                    2 + place
                 } else {
                     0
                 }

@@ -35,6 +35,9 @@ impl World {
             }),
             Action::Resume(site) => self.with(*site, Self::resume),
             Action::Move(site) => self.with(*site, Self::change_address),
+            Action::Unlink(site) => self.with(*site, |world, index| {
+                world.unlink(index);
+            }),
             Action::Partition(components) => self.network.partition(components),
             Action::Cut(from, to) => self.network.cut(*from, *to),
             Action::Heal => self.network.heal(),
@@ -71,7 +74,8 @@ impl World {
         let node = &mut self.nodes[index];
         if node.runs() && !node.leaving {
             node.leaving = true;
-            node.daemon.leave(node.clock.local(self.now));
+            let local = node.clock.local(self.now);
+            node.daemon().leave(local);
             self.pump(index);
         }
     }
@@ -86,8 +90,12 @@ impl World {
             if node.ended {
                 return;
             }
-            node.daemon.handle_received(node.clock.local(self.now), received);
+            let local = node.clock.local(self.now);
+            node.daemon().handle_received(local, received);
             self.pump(index);
+        }
+        while let Some((link, what)) = self.nodes[index].inbox.pop_front() {
+            self.up(index, link, what);
         }
         if !self.nodes[index].ended {
             self.call_timers(index);
@@ -120,6 +128,9 @@ impl World {
                 self.start(first);
             }
         }
+        for number in 0..self.plan.endpoints {
+            self.start(Site::endpoint(number));
+        }
         for client in 0..self.clients.len() {
             self.read_again(client);
         }
@@ -129,8 +140,6 @@ impl World {
         if self.clients[client].connection.is_some() {
             return;
         }
-        // A client whose daemon is gone begins a new session elsewhere. Endpoints that attach again at another daemon
-        // will keep their sessions: this is the place where a client of such an endpoint goes on instead.
         let other = Site { twin: !site.twin, ..site };
         let known = self.sites.get(&site).or_else(|| self.sites.get(&other));
         let Some(index) = known.copied() else { return };

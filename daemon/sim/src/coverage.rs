@@ -40,11 +40,13 @@ pub enum Fault {
     TwoInOneSlot,
     /// A client's socket closed without a word.
     BrokenSocket,
+    /// An endpoint in a process of its own lost its daemon, or its link to it.
+    EndpointCutOff,
 }
 
 impl Fault {
     /// All kinds, in the order in which they are shown.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Loss,
         Self::Duplication,
         Self::Reordering,
@@ -60,6 +62,7 @@ impl Fault {
         Self::AddressChange,
         Self::TwoInOneSlot,
         Self::BrokenSocket,
+        Self::EndpointCutOff,
     ];
 
     fn name(self) -> &'static str {
@@ -79,6 +82,7 @@ impl Fault {
             Self::AddressChange => "address change",
             Self::TwoInOneSlot => "two daemons in one slot",
             Self::BrokenSocket => "broken socket",
+            Self::EndpointCutOff => "endpoint cut off",
         }
     }
 }
@@ -117,6 +121,9 @@ impl World {
     pub(crate) fn met(&self) -> Met {
         let mut met = self.met.clone();
         met.extend(self.network.harm.faults());
+        if self.history.processes.iter().any(|process| !process.cuts.is_empty()) {
+            met.insert(Fault::EndpointCutOff);
+        }
         if has_skew(&self.plan.settings) {
             met.insert(Fault::ClockSkew);
         }

@@ -8,7 +8,7 @@ use crate::node::{FromClient, LINK};
 use crate::oracle;
 use crate::world::World;
 use core::net::SocketAddr;
-use spread_engine::DaemonOutput;
+use spread_engine::{Daemon, DaemonOutput};
 use spread_front::{ConnectionId, FrontOutput};
 use spread_ring::{ConfigurationKind, Destination, Output, Received};
 use spread_wire::ids::{PrivateName, SessionId, Slot};
@@ -22,7 +22,7 @@ impl World {
         }
         while !self.nodes[index].ended {
             let node = &mut self.nodes[index];
-            if let Some(output) = node.daemon.poll_output() {
+            if let Some(output) = node.daemon.as_mut().and_then(Daemon::poll_output) {
                 self.daemon_output(index, output);
             } else if let Some(output) = node.front.poll_output() {
                 self.front_output(index, output);
@@ -52,10 +52,11 @@ impl World {
 
     fn daemon_output(&mut self, index: usize, output: DaemonOutput) {
         match output {
-            DaemonOutput::Link { event, .. } => {
+            DaemonOutput::Link { link, event } if link == LINK => {
                 self.record_link(index, &event);
                 self.nodes[index].link.push_back(event);
             }
+            DaemonOutput::Link { link, event } => self.down(index, link, event),
             DaemonOutput::Installed(configuration) => {
                 let text = || {
                     let members: Vec<String> =
@@ -135,7 +136,11 @@ impl World {
                         output => other = Some(output),
                     }
                 }
-                node.daemon.requests(node.clock.local(self.now), LINK, &batch);
+                let local = node.clock.local(self.now);
+                match &mut node.daemon {
+                    Some(daemon) => daemon.requests(local, LINK, &batch),
+                    None => batch.into_iter().for_each(|request| self.ask_daemon(index, request)),
+                }
                 if let Some(other) = other {
                     self.front_output(index, other);
                 }
@@ -267,7 +272,6 @@ impl World {
     fn record_seen(&mut self, client: usize, session: SessionIndex, mut seen: Seen) {
         match &mut seen {
             Seen::View(view) => view.place = self.history.next_place(session),
-            Seen::SelfLeave { .. } => drop(self.history.next_place(session)),
             _ => {}
         }
         let moment = self.history.tick(self.now);
@@ -330,7 +334,11 @@ impl World {
         let (address, pipes) = (node.address, core::mem::take(&mut node.pipes));
         self.trace.line(moment, || format!("{site} ends ({how:?})"));
         self.history.processes[index].end = Some((moment, how));
-        self.addresses.remove(&address);
+        if self.nodes[index].daemon.is_some() {
+            self.addresses.remove(&address);
+        }
+        self.say_end(index);
+        self.end_links(index);
         if self.sites.get(&site) == Some(&index) {
             self.sites.remove(&site);
         }
@@ -343,7 +351,9 @@ impl World {
                 self.read(pipe.client);
             }
         }
-        self.rename(site.slot);
+        if !site.is_endpoint() {
+            self.rename(site.slot);
+        }
     }
 
     /// Whether the last configuration that a process installed is the regular one of this id.

@@ -3,13 +3,31 @@
 use core::time::Duration;
 use spread_wire::service::Service;
 
-/// A place on the network: the daemon of a slot, or its twin (a second daemon in the same slot).
+/// Sites from this slot on are those of endpoints in processes of their own: `e0`, `e1`, …
+pub const FIRST_ENDPOINT: usize = 1000;
+
+/// A place on the network: the daemon of a slot, its twin (a second daemon in the same slot), or an endpoint in a process
+/// of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Site {
     /// Slot.
     pub slot: usize,
     /// Whether the twin is meant.
     pub twin: bool,
+}
+
+impl Site {
+    /// The site of an endpoint.
+    #[must_use]
+    pub fn endpoint(number: usize) -> Self {
+        Self { slot: FIRST_ENDPOINT + number, twin: false }
+    }
+
+    /// Whether it is an endpoint's.
+    #[must_use]
+    pub fn is_endpoint(self) -> bool {
+        self.slot >= FIRST_ENDPOINT
+    }
 }
 
 /// Something that happens at a moment.
@@ -27,6 +45,8 @@ pub enum Action {
     Resume(Site),
     /// A daemon gets a new address; names resolve to it a little later.
     Move(Site),
+    /// An endpoint's link breaks, though its daemon runs.
+    Unlink(Site),
     /// The sites are cut into components; sites that are not named belong to the first.
     Partition(Vec<Vec<Site>>),
     /// Packets one way are lost.

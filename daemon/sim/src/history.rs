@@ -37,7 +37,7 @@ pub struct History {
     pub healed: Option<Moment>,
     /// Set once the faults ended and the cluster was given time to settle.
     pub settled: Option<Moment>,
-    /// Places of the views (self leaves among them) that are on their way to a session.
+    /// Places of the views that are on their way to a session.
     places: BTreeMap<(EndpointUid, SessionId), VecDeque<Position>>,
     records: u64,
 }
@@ -51,6 +51,8 @@ pub enum ProcessEnd {
     Left,
     /// Another daemon has its slot.
     Superseded,
+    /// No daemon could judge the endpoint's attach.
+    Refused,
 }
 
 /// One daemon process.
@@ -62,6 +64,8 @@ pub struct ProcessHistory {
     pub boot: BootId,
     /// When and how it ended.
     pub end: Option<(Moment, ProcessEnd)>,
+    /// When an endpoint lost the daemon that served it.
+    pub cuts: Vec<Moment>,
     /// What its engine said, in order.
     pub entries: Vec<(Moment, Entry)>,
 }
@@ -251,12 +255,13 @@ impl History {
 
     /// An endpoint takes a view for these sessions of it.
     pub fn view_taken(&mut self, uid: EndpointUid, view: &View) {
-        for (session, _) in &view.receivers {
+        // Confirmations of leaves have no members; an endpoint also makes some itself.
+        for (session, _) in view.receivers.iter().filter(|_| !view.members.is_empty()) {
             self.places.entry((uid, *session)).or_default().push_back(view.position);
         }
     }
 
-    /// The place of the next view, or self leave, that a session reads.
+    /// The place of the next view that a session reads.
     pub fn next_place(&mut self, session: SessionIndex) -> Option<Position> {
         let key = self.sessions[session].at_endpoint;
         self.places.get_mut(&key)?.pop_front()
@@ -274,6 +279,12 @@ impl History {
     #[must_use]
     pub fn lasts(&self, session: &SessionHistory) -> bool {
         session.end.is_none() && self.processes[session.process].end.is_none()
+    }
+
+    /// Whether the session's endpoint lost its daemon since: what that did not hand over any more is lost to it.
+    #[must_use]
+    pub fn cut_since(&self, session: &SessionHistory, moment: Moment) -> bool {
+        self.processes[session.process].cuts.iter().any(|cut| *cut >= moment)
     }
 
     /// The session of a private name; `None` if there was none, or more than one.

@@ -1,6 +1,6 @@
 //! The words of scenarios: how actions are written. `Display` writes what [`action`] reads.
 
-use crate::fault::{Action, Expectation, Send, Site};
+use crate::fault::{Action, Expectation, FIRST_ENDPOINT, Send, Site};
 use crate::history::{Request, Seen};
 use anyhow::{Context, Result, bail, ensure};
 use core::fmt;
@@ -29,11 +29,18 @@ fn share(word: &str) -> Result<u32> {
     Ok((number * 10.0).round() as u32)
 }
 
-/// Reads `d2`, or `d2'` for the second daemon in slot 2.
+/// Reads `d2`, `d2'` for the second daemon in slot 2, or `e0` for an endpoint in a process of its own.
 fn site(word: &str) -> Result<Site> {
+    if let Some(number) = word.strip_prefix('e').and_then(|rest| rest.parse().ok()) {
+        return Ok(Site::endpoint(number));
+    }
     let twin = word.ends_with('\'');
     let slot = word.strip_prefix('d').and_then(|rest| rest.trim_end_matches('\'').parse().ok());
-    Ok(Site { slot: slot.with_context(|| format!("`{word}` is no daemon (d0, d1, d1')"))?, twin })
+    Ok(Site {
+        slot: slot
+            .with_context(|| format!("`{word}` is no daemon or endpoint (d0, d1, d1', e0)"))?,
+        twin,
+    })
 }
 
 fn client(word: &str) -> Result<usize> {
@@ -69,6 +76,7 @@ pub fn action(text: &str) -> Result<Action> {
         "pause" => Action::Pause(site(word(1)?)?),
         "resume" => Action::Resume(site(word(1)?)?),
         "move" => Action::Move(site(word(1)?)?),
+        "unlink" => Action::Unlink(site(word(1)?)?),
         "partition" => Action::Partition(
             words[1..]
                 .split(|word| *word == "|")
@@ -186,6 +194,9 @@ impl fmt::Display for Share {
 
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_endpoint() {
+            return write!(f, "e{}", self.slot - FIRST_ENDPOINT);
+        }
         write!(f, "d{}{}", self.slot, if self.twin { "'" } else { "" })
     }
 }
@@ -199,6 +210,7 @@ impl fmt::Display for Action {
             Self::Pause(site) => write!(f, "pause {site}"),
             Self::Resume(site) => write!(f, "resume {site}"),
             Self::Move(site) => write!(f, "move {site}"),
+            Self::Unlink(site) => write!(f, "unlink {site}"),
             Self::Partition(components) => {
                 let side =
                     |sites: &Vec<Site>| sites.iter().map(|site| format!(" {site}")).collect();

@@ -13,6 +13,7 @@ mod act;
 mod client;
 pub mod coverage;
 mod drive;
+mod endpoint;
 mod expect;
 pub mod fault;
 pub mod history;

@@ -1,10 +1,13 @@
 //! The virtual network: what is on its way, and what the network does to it.
 
 use crate::fault::Site;
+use crate::node::Up;
 use crate::random::Random;
 use core::net::SocketAddr;
 use core::time::Duration;
+use spread_engine::LinkId;
 use spread_ring::Received;
+use spread_wire::link::LinkEvent;
 use spread_wire::time::Instant;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
@@ -20,6 +23,24 @@ pub enum Arrival {
         to: SocketAddr,
         /// What.
         received: Received,
+    },
+    /// Something of an endpoint at the daemon that serves it.
+    Up {
+        /// The daemon's process.
+        process: usize,
+        /// Over which link.
+        link: LinkId,
+        /// What.
+        what: Up,
+    },
+    /// Something of a daemon at an endpoint.
+    Down {
+        /// The endpoint's process.
+        process: usize,
+        /// Over which link.
+        link: LinkId,
+        /// What.
+        event: LinkEvent,
     },
     /// Everybody looks the slot's name up again.
     Resolve {

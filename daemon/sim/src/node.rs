@@ -4,12 +4,13 @@ use crate::fault::Site;
 use crate::settings::Settings;
 use bytes::Bytes;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::time::Duration;
 use spread_engine::{Daemon, EngineSettings, LinkId, SlotDescription};
 use spread_front::{Authentication, ConnectionId, Front, FrontSettings};
 use spread_ring::{Configuration, Received};
 use spread_wire::frame::Layout;
 use spread_wire::ids::{BootId, EndpointName, EndpointUid, RingNumber, Slot};
-use spread_wire::link::LinkEvent;
+use spread_wire::link::{Attach, LinkEvent, Request};
 use spread_wire::time::Instant;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -63,6 +64,32 @@ pub enum FromClient {
     End,
 }
 
+/// What an endpoint says over its link.
+#[derive(Clone, Debug)]
+pub enum Up {
+    /// It asks to be served.
+    Attach(Attach),
+    /// It asks for something to be ordered.
+    Request(Request),
+    /// The link ended.
+    End,
+}
+
+/// An endpoint in a process of its own, as a sidecar is.
+#[derive(Debug)]
+pub struct Remote {
+    /// The daemon's process, and the name of the link there.
+    pub link: Option<(usize, LinkId)>,
+    /// The daemon serves it.
+    pub attached: bool,
+    /// When it tries another daemon.
+    pub retry_at: Option<Instant>,
+    /// Daemons that could not judge its attach, in a row.
+    pub refused: usize,
+    /// How long its link takes, one way.
+    pub delay: Duration,
+}
+
 /// The daemon's end of a client's socket.
 #[derive(Debug)]
 pub struct Pipe {
@@ -74,7 +101,7 @@ pub struct Pipe {
     pub reading: bool,
 }
 
-/// A daemon process.
+/// A process: a daemon with the endpoint built into it, or an endpoint of its own.
 #[derive(Debug)]
 pub struct Node {
     /// Where it is on the network.
@@ -85,8 +112,14 @@ pub struct Node {
     pub address: SocketAddr,
     /// Its clock.
     pub clock: Clock,
-    /// Engine and ring.
-    pub daemon: Daemon,
+    /// Engine and ring; `None` for an endpoint of its own.
+    pub daemon: Option<Daemon>,
+    /// What an endpoint of its own is besides its front.
+    pub remote: Option<Remote>,
+    /// Endpoints that a daemon has links to, by process.
+    pub links: BTreeMap<LinkId, usize>,
+    /// What came over those links while the daemon was not scheduled.
+    pub inbox: VecDeque<(LinkId, Up)>,
     /// The applications' side.
     pub front: Front,
     /// Ring configuration, as [`spread_ring::Output::Peers`] names it.
@@ -126,6 +159,24 @@ pub fn slot_name(slot: usize) -> EndpointName {
     EndpointName(format!("d{slot}").into())
 }
 
+fn front_settings(uid: EndpointUid, seed: u64, settings: &Settings) -> FrontSettings {
+    FrontSettings {
+        name: EndpointName::from(""),
+        uid,
+        seed: seed ^ 0x5eed,
+        layout: Layout { message_bytes: MESSAGE_BYTES, ..Layout::default() },
+        sessions: settings.sessions,
+        session_queue_bytes: settings.session_queue_bytes,
+        request_bytes: settings.request_bytes,
+        slow_reader: settings.slow_reader,
+        handshake_timeout: settings.handshake_timeout,
+        authentication: Authentication::default(),
+        access: Vec::new(),
+        await_open: settings.await_open,
+        reattaches: false,
+    }
+}
+
 impl Node {
     /// A process that starts at `now`.
     #[must_use]
@@ -162,25 +213,17 @@ impl Node {
         daemon.attach_builtin(local, LINK, uid);
         let front = Front::new(FrontSettings {
             name: slot_name(site.slot),
-            uid,
-            seed: seed ^ 0x5eed,
-            layout: Layout { message_bytes: MESSAGE_BYTES, ..Layout::default() },
-            sessions: settings.sessions,
-            session_queue_bytes: settings.session_queue_bytes,
-            request_bytes: settings.request_bytes,
-            slow_reader: settings.slow_reader,
-            handshake_timeout: settings.handshake_timeout,
-            authentication: Authentication::default(),
-            access: Vec::new(),
-            await_open: settings.await_open,
-            reattaches: false,
+            ..front_settings(uid, seed, settings)
         });
         Self {
             site,
             boot,
             address,
             clock,
-            daemon,
+            daemon: Some(daemon),
+            remote: None,
+            links: BTreeMap::new(),
+            inbox: VecDeque::new(),
             front,
             peers: Vec::new(),
             paths: BTreeMap::new(),
@@ -202,6 +245,54 @@ impl Node {
         EndpointUid(self.boot.0)
     }
 
+    /// An endpoint in a process of its own that starts at `now`.
+    #[must_use]
+    pub fn start_endpoint(
+        now: Instant,
+        site: Site,
+        uid: u128,
+        delay: Duration,
+        settings: &Settings,
+    ) -> Self {
+        let seed = (uid >> 64) as u64 ^ uid as u64;
+        let front = Front::new(FrontSettings {
+            name: EndpointName(site.to_string().into()),
+            reattaches: true,
+            ..front_settings(EndpointUid(uid), seed, settings)
+        });
+        let remote = Remote { link: None, attached: false, retry_at: Some(now), refused: 0, delay };
+        Self {
+            site,
+            boot: BootId(uid),
+            address: address(0, usize::from(u16::MAX)),
+            clock: Clock { offset: 0, drift: 0, skew: 0 },
+            daemon: None,
+            remote: Some(remote),
+            links: BTreeMap::new(),
+            inbox: VecDeque::new(),
+            front,
+            peers: Vec::new(),
+            paths: BTreeMap::new(),
+            installed: None,
+            link: VecDeque::new(),
+            pipes: BTreeMap::new(),
+            paused: false,
+            socket: VecDeque::new(),
+            accepted: 0,
+            leaving: false,
+            ended: false,
+            due: Some(now),
+        }
+    }
+
+    /// The daemon of a process that is one.
+    ///
+    /// # Panics
+    /// In an endpoint's process.
+    pub fn daemon(&mut self) -> &mut Daemon {
+        self.daemon.as_mut().expect("only daemons get packets")
+    }
+
     /// Whether it is there and scheduled.
     #[must_use]
     pub fn runs(&self) -> bool {
@@ -217,24 +308,30 @@ impl Node {
 
     /// Works out when it has to be called next.
     pub fn plan(&mut self, now: Instant) {
-        let timers = self.daemon.poll_timeout().into_iter().chain(self.front.poll_timeout());
+        let daemon = self.daemon.as_ref().and_then(Daemon::poll_timeout);
+        let timers = daemon.into_iter().chain(self.front.poll_timeout());
         let due = timers.min().map(|local| self.clock.world(local).max(now));
+        let retry = self.remote.as_ref().and_then(|remote| remote.retry_at).map(|at| at.max(now));
         // Events held back for a reader that is slow are looked at again.
         let held = (!self.link.is_empty()).then(|| now + crate::world::LOOK_AGAIN);
-        self.due = if self.runs() { due.into_iter().chain(held).min() } else { None };
+        let all = due.into_iter().chain(held).chain(retry);
+        self.due = if self.runs() { all.min() } else { None };
     }
 
     /// Whether it has nothing left to do but to keep the token going.
     #[must_use]
     pub fn quiet(&self) -> bool {
-        let status = self.daemon.status();
-        let ring = self.daemon.ring_status();
+        let rests = |daemon: &Daemon| {
+            let (status, ring) = (daemon.status(), daemon.ring_status());
+            status.waiting_bytes == 0
+                && !status.exchanging
+                && ring.stable == ring.seq
+                && daemon.ring_counters().backlog_bytes == 0
+        };
         self.front.unacknowledged() == 0
             && self.link.is_empty()
-            && status.waiting_bytes == 0
-            && !status.exchanging
-            && ring.stable == ring.seq
-            && self.daemon.ring_counters().backlog_bytes == 0
+            && self.daemon.as_ref().is_none_or(rests)
+            && self.remote.as_ref().is_none_or(|remote| remote.attached)
             && self.pipes.values().all(|pipe| pipe.waiting.is_empty())
     }
 }

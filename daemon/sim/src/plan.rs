@@ -23,6 +23,8 @@ pub struct Plan {
     pub end: Instant,
     /// Groups of the workload.
     pub groups: Vec<String>,
+    /// Endpoints in processes of their own.
+    pub endpoints: usize,
 }
 
 /// What a seed's workload and faults are like.
@@ -61,10 +63,12 @@ impl Plan {
         let clients = random.between(daemons as u64, daemons as u64 * 2 + 2) as usize;
         let groups = (0..random.between(1, 4)).map(|n| format!("g{n}")).collect();
         let end = START + CALM_START + character.chaos;
-        let mut plan = Self { seed, settings, clients, actions: Vec::new(), end, groups };
+        let mut plan =
+            Self { seed, settings, clients, actions: Vec::new(), end, groups, endpoints: 0 };
         plan.start(&mut random);
         plan.workload(&mut random, &character);
         plan.faults(&mut random, &character);
+        plan.endpoints(&mut Random::new(seed, 5));
         // Actions are done in the order of this list, so nothing may be later than the last one: what would end after the
         // end, calm ends.
         plan.actions.retain(|(at, _)| *at < end);
@@ -109,6 +113,31 @@ impl Plan {
             if random.chance(700) {
                 self.push(at, Action::Join(client, group));
             }
+        }
+    }
+
+    /// In some runs many clients are at endpoints in processes of their own, which lose their daemons and links.
+    fn endpoints(&mut self, random: &mut Random) {
+        if !random.chance(300) {
+            return;
+        }
+        self.endpoints = random.between(1, 3) as usize;
+        for (_, action) in &mut self.actions {
+            if let Action::Connect { site, .. } = action
+                && !site.twin
+                && random.chance(600)
+            {
+                *site = Site::endpoint(random.index(self.endpoints));
+            }
+        }
+        for number in 0..self.endpoints {
+            let at = START + Duration::from_millis(random.between(0, 100));
+            self.push(at, Action::Start(Site::endpoint(number)));
+        }
+        let span = self.end.since(START).as_micros() as u64;
+        for _ in 0..random.pick(&[0, 1, 2, 6]) {
+            let at = START + Duration::from_micros(random.between(300_000, span));
+            self.push(at, Action::Unlink(Site::endpoint(random.index(self.endpoints))));
         }
     }
 

@@ -34,6 +34,7 @@ pub fn parse(text: &str) -> Result<Plan> {
         actions: Vec::new(),
         end: START,
         groups: Vec::new(),
+        endpoints: 0,
     };
     let mut now = START;
     for (number, line) in text.lines().enumerate() {
@@ -53,6 +54,7 @@ fn take_line(plan: &mut Plan, now: &mut Instant, line: &str) -> Result<()> {
     let rest = rest.trim();
     match first {
         "daemons" => plan.settings = Settings { ..Settings::plain(rest.parse()?) },
+        "endpoints" => plan.endpoints = rest.parse()?,
         "clients" => plan.clients = rest.parse()?,
         "seed" => plan.seed = rest.parse()?,
         "set" => set(&mut plan.settings, rest)?,

@@ -11,6 +11,7 @@ use crate::random::Random;
 use crate::trace::Trace;
 use core::net::SocketAddr;
 use core::time::Duration;
+use spread_engine::Daemon;
 use spread_front::ConnectionId;
 use spread_ring::Phase;
 use spread_wire::ids::{BootId, Slot};
@@ -42,6 +43,7 @@ pub struct World {
     pub(crate) address_count: Vec<usize>,
     pub(crate) clients: Vec<Client>,
     pub(crate) connections: u64,
+    pub(crate) links: u32,
     pub(crate) random: Random,
     /// What was seen.
     pub history: History,
@@ -68,6 +70,7 @@ impl World {
             address_count: vec![0; plan.settings.daemons],
             clients,
             connections: 0,
+            links: 0,
             random: Random::new(plan.seed, 3),
             history: History::default(),
             trace: Trace::default(),
@@ -113,6 +116,8 @@ impl World {
             return match arrival {
                 Arrival::Packet { to, received } => self.packet(to, received),
                 Arrival::Resolve { slot } => self.resolve(slot),
+                Arrival::Up { process, link, what } => self.arrived_up(process, link, what),
+                Arrival::Down { process, link, event } => self.arrived_down(process, link, event),
             };
         }
         let due = self.nodes.iter().position(|node| node.due.is_some_and(|due| due <= now));
@@ -125,11 +130,16 @@ impl World {
     pub(crate) fn call_timers(&mut self, index: usize) {
         let node = &mut self.nodes[index];
         let local = node.clock.local(self.now);
-        if node.daemon.poll_timeout().is_some_and(|at| at <= local) {
-            node.daemon.handle_timeout(local);
+        if let Some(daemon) = &mut node.daemon
+            && daemon.poll_timeout().is_some_and(|at| at <= local)
+        {
+            daemon.handle_timeout(local);
         }
         if node.front.poll_timeout().is_some_and(|at| at <= local) {
             node.front.handle_timeout(local);
+        }
+        if node.remote.is_some() {
+            self.try_attach(index);
         }
     }
 
@@ -141,7 +151,8 @@ impl World {
         if node.paused {
             return node.keep(received);
         }
-        node.daemon.handle_received(node.clock.local(self.now), received);
+        let local = node.clock.local(self.now);
+        node.daemon().handle_received(local, received);
         self.pump(index);
     }
 
@@ -149,6 +160,9 @@ impl World {
 
     /// Starts a process at a site, unless one runs there.
     pub(crate) fn start(&mut self, site: Site) {
+        if site.is_endpoint() {
+            return self.start_endpoint(site);
+        }
         if site.slot >= self.plan.settings.daemons || self.sites.contains_key(&site) {
             return;
         }
@@ -176,6 +190,7 @@ impl World {
             slot: site.slot,
             boot,
             end: None,
+            cuts: Vec::new(),
             entries: Vec::new(),
         });
         for slot in 0..self.plan.settings.daemons {
@@ -199,7 +214,7 @@ impl World {
 
     fn resolve(&mut self, slot: usize) {
         for index in 0..self.nodes.len() {
-            if self.nodes[index].runs() {
+            if self.nodes[index].runs() && self.nodes[index].daemon.is_some() {
                 self.tell_addresses(index, slot);
                 self.pump(index);
             }
@@ -212,7 +227,7 @@ impl World {
         let node = &mut self.nodes[index];
         let local = node.clock.local(self.now);
         if node.site.slot != slot {
-            node.daemon.resolved(local, Slot(slot as u16), &addresses);
+            node.daemon().resolved(local, Slot(slot as u16), &addresses);
         }
     }
 
@@ -264,7 +279,7 @@ impl World {
             let Some(node) = self.sites.get(site).map(|index| &self.nodes[*index]) else {
                 return false;
             };
-            let status = node.daemon.ring_status();
+            let Some(status) = node.daemon.as_ref().map(Daemon::ring_status) else { return false };
             let slots = status.members.iter().map(|member| usize::from(member.slot.0));
             let mut wanted: Vec<usize> = sites.iter().map(|site| site.slot).collect();
             wanted.sort_unstable();
@@ -276,10 +291,10 @@ impl World {
         ids.windows(2).all(|pair| pair[0] == pair[1])
     }
 
-    /// All sites with a process.
+    /// All sites with a daemon.
     #[must_use]
     pub fn running(&self) -> Vec<Site> {
-        self.sites.keys().copied().collect()
+        self.sites.keys().copied().filter(|site| !site.is_endpoint()).collect()
     }
 
     /// Whether nothing is on its way any more but the token.
@@ -303,7 +318,12 @@ impl World {
         let mut text = format!("at {}:\n", seconds(self.now));
         for index in self.sites.values() {
             let node = &self.nodes[*index];
-            let (ring, engine) = (node.daemon.ring_status(), node.daemon.status());
+            let Some(daemon) = &node.daemon else {
+                let (site, left) = (node.site, node.front.unacknowledged());
+                text += &format!("  {site} {:?}, unacknowledged {left}\n", node.remote);
+                continue;
+            };
+            let (ring, engine) = (daemon.ring_status(), daemon.status());
             let members: Vec<u16> = ring.members.iter().map(|member| member.slot.0).collect();
             text += &format!(
                 "  {} {:?} members {members:?} seq {} aru {} stable {}; waiting {} bytes, \

@@ -18,9 +18,10 @@ pub fn measure(world: &mut World, index: ProcessIndex) {
         return;
     }
     let settings = &world.plan.settings;
-    let ring = node.daemon.ring_status();
-    let backlog = node.daemon.ring_counters().backlog_bytes as usize;
-    let waiting = node.daemon.status().waiting_bytes;
+    let Some(daemon) = &node.daemon else { return };
+    let ring = daemon.ring_status();
+    let backlog = daemon.ring_counters().backlog_bytes as usize;
+    let waiting = daemon.status().waiting_bytes / (1 + node.links.len());
     let windows = &settings.windows;
     let gap = ring.seq - ring.aru;
     let unstable = ring.seq - ring.stable;

@@ -1,4 +1,6 @@
-//! Members are listed by daemon, in the order of the configuration, then by private name; each vs-set likewise.
+//! Members are listed by daemon, in the order of the configuration, then by endpoint and private name; each vs-set
+//! likewise. Where an endpoint in a process of its own is served no client can tell: of those only the order among
+//! their own sessions is judged.
 
 use super::Judgement;
 use crate::history::{History, Seen};
@@ -10,7 +12,7 @@ pub fn check(history: &History, judgement: &mut Judgement) {
         for event in &session.events {
             let Seen::View(view) = &event.seen else { continue };
             let mut lists = view.vs_sets.iter().chain([&view.members]);
-            if let Some(list) = lists.find(|list| !list.is_sorted_by_key(|name| place(name))) {
+            if let Some(list) = lists.find(|list| !sorted(list)) {
                 judgement.broken(event.moment, || {
                     format!("s{number} gets members in the order {list:?}")
                 });
@@ -19,9 +21,18 @@ pub fn check(history: &History, judgement: &mut Judgement) {
     }
 }
 
-/// Slot, and private name.
-fn place(name: &Bytes) -> (usize, &Bytes) {
-    let endpoint = name.rsplit(|byte| *byte == b'#').next().unwrap_or_default();
-    let number = endpoint.strip_prefix(b"d").and_then(|number| core::str::from_utf8(number).ok());
-    (number.and_then(|number| number.parse().ok()).unwrap_or(usize::MAX), name)
+fn sorted(list: &[Bytes]) -> bool {
+    let builtin = list.iter().filter_map(|name| Some((slot(name)?, name)));
+    let together = |name: &Bytes| list.iter().filter(|n| endpoint(n) == endpoint(name)).is_sorted();
+    builtin.is_sorted() && list.iter().all(together)
+}
+
+fn endpoint(name: &Bytes) -> &[u8] {
+    name.rsplit(|byte| *byte == b'#').next().unwrap_or_default()
+}
+
+/// The slot of a daemon's own endpoint.
+fn slot(name: &Bytes) -> Option<usize> {
+    let number = endpoint(name).strip_prefix(b"d")?;
+    core::str::from_utf8(number).ok()?.parse().ok()
 }

@@ -12,7 +12,8 @@ pub fn on_accept(world: &mut World, process: ProcessIndex, name: Bytes, count: u
         return;
     }
     let name = PrivateName(name);
-    let owner = world.nodes[process].daemon.engine().state().names.get(&name);
+    let Some(daemon) = &world.nodes[process].daemon else { return };
+    let owner = daemon.engine().state().names.get(&name);
     if owner.is_some_and(|(_, session)| session.0 < count) {
         let now = world.now();
         world.history.find(now, "name_freed_last", || {

@@ -25,7 +25,8 @@ pub fn check(history: &History, judgement: &mut Judgement) {
                 }
                 let id = MessageId { session: sender as u32, number: index as u32 };
                 let due = groups.iter().any(|group| was_member(member, group, asked.moment));
-                if due && !got.contains(&id) {
+                let lost = history.cut_since(member, asked.moment);
+                if due && !lost && !got.contains(&id) {
                     judgement.broken(settled, || {
                         format!("s{receiver} never gets {id}, though both sessions and their daemon live")
                     });

@@ -7,6 +7,7 @@ use crate::history::{
 };
 use crate::world::World;
 use bytes::Bytes;
+use spread_engine::Daemon;
 use spread_wire::link::Delivered;
 use spread_wire::service::Service;
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,6 +75,7 @@ fn missing(
         let index = history.named(name)?;
         let member = &history.sessions[index];
         let excused = !history.lasts(member)
+            || !history.processes[member.process].cuts.is_empty()
             || member.ever_leaves(&view.group)
             || index == id.session as usize;
         (!excused && !got[index].contains(&id)).then(|| {
@@ -92,7 +94,7 @@ pub fn lacking(world: &World, index: ProcessIndex, delivered: &Delivered) -> Vec
     }
     let lacks = |other: &ProcessIndex| {
         let node = &world.nodes[*other];
-        let status = node.daemon.ring_status();
+        let Some(status) = node.daemon.as_ref().map(Daemon::ring_status) else { return false };
         status.configuration == Some(id) && status.aru < delivered.position.seq.0
     };
     world.sites.values().copied().filter(lacks).collect()

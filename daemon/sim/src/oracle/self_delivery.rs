@@ -1,4 +1,4 @@
-//! A member that lives gets its own messages.
+//! A member that lives gets its own messages, unless its endpoint lost its daemon while they were under way.
 
 use super::Judgement;
 use crate::history::{History, MessageId, Request};
@@ -16,7 +16,8 @@ pub fn check(history: &History, judgement: &mut Judgement) {
             let Request::Send { groups, discard: false, .. } = &asked.request else { continue };
             let id = MessageId { session: number as u32, number: index as u32 };
             let member = groups.iter().any(|group| session.in_group_at(group, index));
-            if member && !got.contains(&id) {
+            let lost = history.cut_since(session, asked.moment);
+            if member && !lost && !got.contains(&id) {
                 judgement.broken(settled.max(asked.moment), || {
                     format!("s{number} never gets its own {id}")
                 });
