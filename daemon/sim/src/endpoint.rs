@@ -29,7 +29,8 @@ impl World {
         self.nodes.push(node);
         self.sites.insert(site, index);
         let (slot, cuts, entries) = (site.slot, Vec::new(), Vec::new());
-        self.history.processes.push(ProcessHistory { slot, boot, end: None, cuts, entries });
+        let process = ProcessHistory { slot, boot, end: None, endpoint: true, cuts, entries };
+        self.history.processes.push(process);
     }
 
     /// If it is time: attaches at any daemon that runs.

@@ -64,6 +64,8 @@ pub struct ProcessHistory {
     pub boot: BootId,
     /// When and how it ended.
     pub end: Option<(Moment, ProcessEnd)>,
+    /// It is an endpoint in a process of its own.
+    pub endpoint: bool,
     /// When an endpoint lost the daemon that served it.
     pub cuts: Vec<Moment>,
     /// What its engine said, in order.

@@ -190,6 +190,7 @@ impl World {
             slot: site.slot,
             boot,
             end: None,
+            endpoint: false,
             cuts: Vec::new(),
             entries: Vec::new(),
         });

@@ -1,13 +1,15 @@
 //! What a daemon accepted from a session is ordered while the daemon lives: members at the same daemon get it. Once the
-//! cluster is healed and one ring, members everywhere do.
+//! cluster is healed and one ring, members everywhere do. What an endpoint in a process of its own accepted is ordered
+//! whatever happens to daemons: members everywhere get it, if the daemons that were alive never parted.
 
 use super::Judgement;
-use crate::history::{History, MessageId, Moment, Request, Seen, SessionHistory};
+use crate::history::{Entry, History, MessageId, Moment, Request, Seen, SessionHistory};
 use std::collections::BTreeSet;
 
 /// Judges.
 pub fn check(history: &History, judgement: &mut Judgement) {
     let Some(settled) = history.settled else { return };
+    let whole = never_parted(history);
     for (receiver, member) in history.sessions.iter().enumerate() {
         if !history.lasts(member) {
             continue;
@@ -20,7 +22,8 @@ pub fn check(history: &History, judgement: &mut Judgement) {
             for (index, asked) in session.asked.iter().enumerate() {
                 let Request::Send { groups, .. } = &asked.request else { continue };
                 let healed = history.healed.is_some_and(|healed| healed <= asked.moment);
-                if session.process != member.process && !healed {
+                let outlives = whole && history.processes[session.process].endpoint;
+                if session.process != member.process && !healed && !outlives {
                     continue;
                 }
                 let id = MessageId { session: sender as u32, number: index as u32 };
@@ -34,6 +37,18 @@ pub fn check(history: &History, judgement: &mut Judgement) {
             }
         }
     }
+}
+
+/// Whether no configuration ever came out of two that had been apart.
+fn never_parted(history: &History) -> bool {
+    let merges = |entry: &Entry| match entry {
+        Entry::Install(configuration) => {
+            configuration.components.iter().filter(|part| part.from.is_some()).count() > 1
+        }
+        _ => false,
+    };
+    let mut entries = history.processes.iter().flat_map(|process| &process.entries);
+    !entries.any(|(_, entry)| merges(entry))
 }
 
 /// Whether the session had seen its own join by then, and never asks to leave.
