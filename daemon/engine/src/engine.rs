@@ -317,7 +317,9 @@ impl Engine {
         let Some(exchange) = self.exchange.take() else { return false };
         self.counters.abandoned += 1;
         self.outbound.set_chunks(Vec::new());
-        let all = self.transition.as_ref().is_some_and(|phase| phase.members == self.members);
+        let all = planted(Bug::HeldAgain);
+        let all =
+            all || self.transition.as_ref().is_some_and(|phase| phase.members == self.members);
         if all {
             let own = exchange.held.iter().any(|delivery| delivery.sender == self.settings.me);
             if own && !planted(Bug::HeldForgotten) {
@@ -410,8 +412,7 @@ impl Engine {
     /// Whether this is the endpoint's next request; all daemons decide alike.
     fn take_turn(&mut self, sender: Slot, number: RequestNumber) -> bool {
         let endpoint = self.state.endpoints.entry(sender).or_default();
-        let again = planted(Bug::RequestTwice) && number <= endpoint.last;
-        if number.0 != endpoint.last.0.wrapping_add(1) && !again {
+        if number.0 != endpoint.last.0.wrapping_add(1) {
             self.counters.out_of_turn += 1;
             return false;
         }

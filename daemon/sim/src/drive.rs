@@ -31,6 +31,9 @@ impl World {
             }
         }
         self.measure(index);
+        if !self.ambushes.is_empty() && !self.nodes[index].ended {
+            self.spring_ambush(index);
+        }
         self.nodes[index].plan(self.now);
     }
 

@@ -12,6 +12,15 @@ pub struct Site {
     pub twin: bool,
 }
 
+/// What happens to a daemon in the middle of a state exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blow {
+    /// It is cut off from all others.
+    Part,
+    /// It is killed.
+    Crash,
+}
+
 /// Something that happens at a moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -21,6 +30,8 @@ pub enum Action {
     Crash(Site),
     /// A daemon leaves in an orderly way.
     Leave(Site),
+    /// As soon as a daemon exchanges state with others, this happens to it.
+    Ambush(Site, Blow),
     /// A daemon is not scheduled.
     Pause(Site),
     /// It is scheduled again.
