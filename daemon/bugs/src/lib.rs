@@ -30,6 +30,9 @@ macro_rules! bugs {
             /// All of them.
             pub const ALL: &[Self] = &[$(Self::$bug,)*];
 
+            /// Those that take so many faults at once that seeds find them seldom: a scenario finds them.
+            pub const SELDOM: &[Self] = &[Self::HeldAgain];
+
             /// The name on the command line.
             #[must_use]
             pub const fn name(self) -> &'static str {

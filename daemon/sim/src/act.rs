@@ -12,8 +12,9 @@ use spread_wire::ids::PrivateName;
 use spread_wire::service::bits;
 use std::collections::VecDeque;
 
-/// A blow comes within so long after an exchange began, mostly before the token was everywhere.
-const AMBUSH_MICROSECONDS: [u64; 4] = [150, 300, 600, 1500];
+/// A blow comes within so many times as long as packets take, after an exchange began: mostly before the token was
+/// everywhere.
+const AMBUSH_DELAYS: [u64; 4] = [1, 2, 4, 12];
 /// Longest user part of a private name.
 const NAME_BYTES: usize = 10;
 
@@ -41,6 +42,7 @@ impl World {
             Action::Move(site) => self.with(*site, Self::change_address),
             Action::Partition(components) => self.network.partition(components),
             Action::Cut(from, to) => self.network.cut(*from, *to),
+            Action::Hold(site) => self.network.hold(*site),
             Action::Heal => self.network.heal(),
             Action::Loss(thousandths) => self.network.loss = *thousandths,
             Action::Duplicate(thousandths) => self.network.duplicate = *thousandths,
@@ -125,7 +127,7 @@ impl World {
                 Action::Partition(vec![others, vec![site]])
             }
         };
-        let most = self.random.pick(&AMBUSH_MICROSECONDS);
+        let most = self.network.delay.1.as_micros() as u64 * self.random.pick(&AMBUSH_DELAYS);
         let at = self.now + Duration::from_micros(self.random.below(most));
         let later = &self.plan.actions[self.next_action..];
         let place = self.next_action + later.partition_point(|(known, _)| *known <= at);

@@ -42,7 +42,9 @@ pub enum Action {
     Partition(Vec<Vec<Site>>),
     /// Packets one way are lost.
     Cut(Site, Site),
-    /// All cuts and partitions end.
+    /// Packets from a daemon are on their way for so long that they come while their receiver recovers from its loss.
+    Hold(Site),
+    /// All cuts and partitions end; what was held is lost.
     Heal,
     /// Share of packets that are lost, in thousandths.
     Loss(u32),

@@ -84,6 +84,7 @@ pub fn action(text: &str) -> Result<Action> {
                 .collect::<Result<_>>()?,
         ),
         "cut" => Action::Cut(site(word(1)?)?, site(word(2)?)?),
+        "hold" => Action::Hold(site(word(1)?)?),
         "heal" => Action::Heal,
         "loss" => Action::Loss(share(word(1)?)?),
         "duplicate" => Action::Duplicate(share(word(1)?)?),
@@ -220,6 +221,7 @@ impl fmt::Display for Action {
                 write!(f, "partition{}", sides.join(" |"))
             }
             Self::Cut(from, to) => write!(f, "cut {from} {to}"),
+            Self::Hold(site) => write!(f, "hold {site}"),
             Self::Heal => write!(f, "heal"),
             Self::Loss(share) => write!(f, "loss {}", Share(*share)),
             Self::Duplicate(share) => write!(f, "duplicate {}", Share(*share)),

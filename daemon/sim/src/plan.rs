@@ -46,7 +46,7 @@ const SERVICES: [Service; 8] = [
     Service::Safe,
 ];
 /// How many kinds of faults there are to choose from.
-const FAULT_KINDS: u8 = 17;
+const FAULT_KINDS: u8 = 20;
 /// Clients are connected and in their groups by then.
 const CALM_START: Duration = Duration::from_millis(400);
 
@@ -232,7 +232,14 @@ impl Plan {
             }
             13 => self.twin(random, at, later, site),
             14 => self.die_sending(random, at, later, site),
-            15 => self.ambush(random, at, later, site),
+            15..=17 => self.ambush(random, at, later, site),
+            18 => {
+                // What it sends in its last moment is on the way for too long.
+                let last = at + Duration::from_micros(random.below(4_000));
+                self.burst(random, at);
+                self.push(last, Action::Hold(site));
+                self.push(last + Duration::from_millis(random.between(300, 900)), Action::Heal);
+            }
             _ => {
                 let least = random.pick(&[20, 100, 500, 2000]);
                 let most = least * random.between(1, 5);
@@ -293,12 +300,16 @@ impl Plan {
         self.push(later, Action::Heal);
         let blow = if random.chance(700) { Blow::Part } else { Blow::Crash };
         self.push(later, Action::Ambush(site, blow));
-        // The two may meet at any time in a quarter of a second.
-        for _ in 0..random.between(2, 12) {
-            let moment = later + Duration::from_millis(random.between(0, 280));
-            self.burst(random, moment);
+        // The two meet at some time in a quarter of a second.
+        for step in 0..15 {
+            for client in (0..self.clients).filter(|_| random.chance(500)).collect::<Vec<_>>() {
+                let send = self.one_send(random, client, 200);
+                self.push(later + Duration::from_millis(step * 20), Action::Send(send));
+            }
         }
-        let healed = later + Duration::from_millis(random.between(300, 1200));
+        // Often it comes back before it is a ring of its own.
+        let most = random.pick(&[700, 1200]);
+        let healed = later + Duration::from_millis(random.between(300, most));
         self.push(healed, Action::Heal);
         self.push(healed, Action::Start(site));
     }
