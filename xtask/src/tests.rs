@@ -31,6 +31,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     steps.step("unit, property, transcript and process tests", || {
         check(&mut cargo(&["test", "--workspace", "--locked"]))
     })?;
+    steps.step("each planted bug is found by the simulator", || {
+        let bugs = ["test", "--locked", "--profile", "quick", "-p", "spread-sim"];
+        let only = ["--features", "planted-bugs", "--test", "planted_bugs", "--", "--nocapture"];
+        check(cargo(&bugs).args(only))
+    })?;
     let client = "the npm package `spread` talks through a daemon";
     match npm::missing() {
         Some(missing) => steps.leave_out(client, &missing),

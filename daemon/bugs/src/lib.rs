@@ -30,6 +30,9 @@ macro_rules! bugs {
             /// All of them.
             pub const ALL: &[Self] = &[$(Self::$bug,)*];
 
+            /// Those that take so many faults at once that seeds find them seldom: a scenario finds them.
+            pub const SELDOM: &[Self] = &[Self::HeldAgain];
+
             /// The name on the command line.
             #[must_use]
             pub const fn name(self) -> &'static str {
@@ -74,18 +77,18 @@ bugs! {
     BacklogUnlimited = "backlog-unlimited",
     /// ring: a daemon installs before it has what others of its component have
     RecoveredTooEarly = "recovered-too-early",
-    /// ring: an attempt that others installed is not installed late
-    NoLateInstall = "no-late-install",
+    /// ring: packets that came after the reports are delivered with those that were reported
+    UnreportedKept = "unreported-kept",
     /// ring: the next configuration takes the epoch of the last one
     EpochTwice = "epoch-twice",
     /// ring: a daemon forgets to count itself to those whose packets follow a hole
     OwnAfterHoleLost = "own-after-hole-lost",
-    /// engine: a request that was delivered already counts again
-    RequestTwice = "request-twice",
     /// engine: messages that came during a state exchange are dropped with its completion
     HeldDropped = "held-dropped",
     /// engine: requests that an abandoned exchange held are not submitted again
     HeldForgotten = "held-forgotten",
+    /// engine: what an abandoned exchange held is submitted again, though others may have applied it
+    HeldAgain = "held-again",
     /// engine: a part of a table replaces the one before it
     ChunkReplaces = "chunk-replaces",
     /// engine: two components' groups become one without a view

@@ -64,9 +64,7 @@ impl Engine {
     /// Whether this is the endpoint's next request; all daemons decide alike.
     fn take_turn(&mut self, id: EndpointId, number: RequestNumber) -> bool {
         let mine = id.slot == self.settings.me;
-        let again = |last| planted(Bug::RequestTwice) && number <= last;
-        let next = self.state.endpoints.get_mut(&id);
-        let next = next.filter(|e| number.0 == e.last.0 + 1 || again(e.last));
+        let next = self.state.endpoints.get_mut(&id).filter(|e| number.0 == e.last.0 + 1);
         let Some(endpoint) = next else {
             self.counters.out_of_turn += 1;
             return false;

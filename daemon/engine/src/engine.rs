@@ -332,7 +332,9 @@ impl Engine {
         let Some(exchange) = self.exchange.take() else { return false };
         self.counters.abandoned += 1;
         self.outbound.set_chunks(Vec::new());
-        let all = self.transition.as_ref().is_some_and(|phase| phase.members == self.members);
+        let all = planted(Bug::HeldAgain);
+        let all =
+            all || self.transition.as_ref().is_some_and(|phase| phase.members == self.members);
         if all {
             let own = exchange.held.iter().any(|delivery| delivery.sender == self.settings.me);
             if own && !planted(Bug::HeldForgotten) {

@@ -499,7 +499,8 @@ impl Ring {
                 stable = stable.max(report.stable);
             }
             senders.extend(self.obligation.iter().copied());
-            order.restrict(|seq| pending.reports.iter().any(|(_, report)| report.has(seq)));
+            let kept = planted(Bug::UnreportedKept);
+            order.restrict(|seq| kept || pending.reports.iter().any(|(_, known)| known.has(seq)));
             let (regular, transitional) = order.finish(stable, &senders);
             self.counters.payloads_delivered += (regular.len() + transitional.len()) as u64;
             after.extend(regular.into_iter().map(Output::Deliver));

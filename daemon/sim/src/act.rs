@@ -1,16 +1,20 @@
 //! Actions of a plan: faults, and what clients do.
 
 use crate::client::{Connection, Stage, hello, request};
-use crate::fault::{Action, Send, Site};
+use crate::fault::{Action, Blow, Send, Site};
 use crate::history::{Asked, MessageId, ProcessEnd, Request, SessionEnd, SessionIndex};
 use crate::node::{FromClient, Pipe};
 use crate::world::World;
 use bytes::Bytes;
+use core::time::Duration;
 use spread_front::ConnectionId;
 use spread_wire::ids::PrivateName;
 use spread_wire::service::bits;
 use std::collections::VecDeque;
 
+/// A blow comes within so many times as long as packets take, after an exchange began: mostly before the token was
+/// everywhere.
+const AMBUSH_DELAYS: [u64; 4] = [1, 2, 4, 12];
 /// Longest user part of a private name.
 const NAME_BYTES: usize = 10;
 
@@ -28,6 +32,7 @@ impl World {
             Action::Crash(site) => self.with(*site, |world, index| {
                 world.end(index, ProcessEnd::Crash);
             }),
+            Action::Ambush(site, blow) => self.ambushes.push((*site, *blow)),
             Action::Leave(site) => self.with(*site, Self::leave_ring),
             Action::Pause(site) => self.with(*site, |world, index| {
                 world.nodes[index].paused = true;
@@ -40,6 +45,7 @@ impl World {
             }),
             Action::Partition(components) => self.network.partition(components),
             Action::Cut(from, to) => self.network.cut(*from, *to),
+            Action::Hold(site) => self.network.hold(*site),
             Action::Heal => self.network.heal(),
             Action::Loss(thousandths) => self.network.loss = *thousandths,
             Action::Duplicate(thousandths) => self.network.duplicate = *thousandths,
@@ -112,8 +118,34 @@ impl World {
         self.rename(slot);
     }
 
+    /// Does what waits for the state exchange that this daemon is in, a moment later.
+    pub(crate) fn spring_ambush(&mut self, index: usize) {
+        let site = self.nodes[index].site;
+        let Some(which) = self.ambushes.iter().position(|(known, _)| *known == site) else {
+            return;
+        };
+        let daemon = &self.nodes[index].daemon;
+        if !daemon.as_ref().is_some_and(|daemon| daemon.status().exchanging) {
+            return;
+        }
+        let action = match self.ambushes.swap_remove(which).1 {
+            Blow::Crash => Action::Crash(site),
+            Blow::Part => {
+                let others = (0..self.plan.settings.daemons).map(|slot| Site { slot, twin: false });
+                let others = others.filter(|other| *other != site).collect();
+                Action::Partition(vec![others, vec![site]])
+            }
+        };
+        let most = self.network.delay.1.as_micros() as u64 * self.random.pick(&AMBUSH_DELAYS);
+        let at = self.now + Duration::from_micros(self.random.below(most));
+        let later = &self.plan.actions[self.next_action..];
+        let place = self.next_action + later.partition_point(|(known, _)| *known <= at);
+        self.plan.actions.insert(place, (at, action));
+    }
+
     /// All faults end.
     fn calm(&mut self) {
+        self.ambushes.clear();
         self.network.calm();
         for slot in 0..self.plan.settings.daemons {
             let (first, twin) = (Site { slot, twin: false }, Site { slot, twin: true });

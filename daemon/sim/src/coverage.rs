@@ -164,9 +164,10 @@ impl Coverage {
         }
     }
 
-    /// Kinds that no run has met.
-    pub fn missing(&self) -> impl Iterator<Item = Fault> {
-        Fault::ALL.into_iter().filter(|fault| !self.met.contains_key(fault))
+    /// How many runs met a kind.
+    #[must_use]
+    pub fn met(&self, fault: Fault) -> u64 {
+        self.met.get(&fault).copied().unwrap_or(0)
     }
 }
 
@@ -175,7 +176,7 @@ impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "of {} seeds met", self.runs)?;
         for fault in Fault::ALL {
-            let count = self.met.get(&fault).copied().unwrap_or(0);
+            let count = self.met(fault);
             let share = 100.0 * count as f64 / self.runs.max(1) as f64;
             writeln!(f, "  {count:>8} ({share:4.1} %)  {fault}")?;
         }

@@ -10,7 +10,7 @@ use crate::world::World;
 use core::net::SocketAddr;
 use spread_engine::{Daemon, DaemonOutput};
 use spread_front::{ConnectionId, FrontOutput};
-use spread_ring::{ConfigurationKind, Destination, Output, Received};
+use spread_ring::{ConfigurationKind, Destination, Output, Phase, Received};
 use spread_wire::ids::{PrivateName, SessionId, Slot};
 use spread_wire::link::{LinkEvent, Request};
 
@@ -31,6 +31,15 @@ impl World {
             }
         }
         self.measure(index);
+        if !self.ambushes.is_empty() && !self.nodes[index].ended {
+            self.spring_ambush(index);
+        }
+        if self.network.holds_for(self.nodes[index].site) {
+            let phase = self.nodes[index].daemon.as_ref().map(|daemon| daemon.ring_status().phase);
+            if matches!(phase, Some(Phase::Form | Phase::Recovery)) {
+                self.network.release(self.now, self.nodes[index].site);
+            }
+        }
         self.nodes[index].plan(self.now);
     }
 
@@ -115,10 +124,13 @@ impl World {
                 .history
                 .find(now, "bounded_queues", || format!("a packet of {bytes} bytes"));
         }
-        if self.network.reaches(node.site, self.nodes[*target].site) {
+        let way = (node.site, self.nodes[*target].site);
+        if self.network.reaches(way.0, way.1) {
             let slot = Slot(node.site.slot as u16);
             let received = Received { from: node.address, slot, boot: node.boot, packet };
-            self.network.post(self.now, to, received);
+            if let Some(received) = self.network.keep(way, to, received) {
+                self.network.post(self.now, to, received);
+            }
         }
     }
 

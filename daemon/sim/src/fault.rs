@@ -30,6 +30,15 @@ impl Site {
     }
 }
 
+/// What happens to a daemon in the middle of a state exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blow {
+    /// It is cut off from all others.
+    Part,
+    /// It is killed.
+    Crash,
+}
+
 /// Something that happens at a moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -39,6 +48,8 @@ pub enum Action {
     Crash(Site),
     /// A daemon leaves in an orderly way.
     Leave(Site),
+    /// As soon as a daemon exchanges state with others, this happens to it.
+    Ambush(Site, Blow),
     /// A daemon is not scheduled.
     Pause(Site),
     /// It is scheduled again.
@@ -51,7 +62,9 @@ pub enum Action {
     Partition(Vec<Vec<Site>>),
     /// Packets one way are lost.
     Cut(Site, Site),
-    /// All cuts and partitions end.
+    /// Packets from a daemon are on their way for so long that they come while their receiver recovers from its loss.
+    Hold(Site),
+    /// All cuts and partitions end; what was held is lost.
     Heal,
     /// Share of packets that are lost, in thousandths.
     Loss(u32),

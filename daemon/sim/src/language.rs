@@ -1,6 +1,6 @@
 //! The words of scenarios: how actions are written. `Display` writes what [`action`] reads.
 
-use crate::fault::{Action, Expectation, FIRST_ENDPOINT, Send, Site};
+use crate::fault::{Action, Blow, Expectation, FIRST_ENDPOINT, Send, Site};
 use crate::history::{Request, Seen};
 use anyhow::{Context, Result, bail, ensure};
 use core::fmt;
@@ -73,6 +73,14 @@ pub fn action(text: &str) -> Result<Action> {
         "crash" => Action::Crash(site(word(1)?)?),
         "leave" if is_client(1) => Action::Part(client(word(1)?)?, word(2)?.into()),
         "leave" => Action::Leave(site(word(1)?)?),
+        "ambush" => {
+            let blow = match word(2)? {
+                "part" => Blow::Part,
+                "crash" => Blow::Crash,
+                other => bail!("`{other}`: an ambush parts or crashes (ambush d1 part)"),
+            };
+            Action::Ambush(site(word(1)?)?, blow)
+        }
         "pause" => Action::Pause(site(word(1)?)?),
         "resume" => Action::Resume(site(word(1)?)?),
         "move" => Action::Move(site(word(1)?)?),
@@ -84,6 +92,7 @@ pub fn action(text: &str) -> Result<Action> {
                 .collect::<Result<_>>()?,
         ),
         "cut" => Action::Cut(site(word(1)?)?, site(word(2)?)?),
+        "hold" => Action::Hold(site(word(1)?)?),
         "heal" => Action::Heal,
         "loss" => Action::Loss(share(word(1)?)?),
         "duplicate" => Action::Duplicate(share(word(1)?)?),
@@ -148,6 +157,10 @@ fn expectation(words: &[&str], line: &str) -> Result<Expectation> {
         words.get(at).copied().with_context(|| format!("`{line}`: something is missing"))
     };
     let rest = |at: usize| words.get(at..).unwrap_or_default();
+    let text = |words: &[&str]| {
+        ensure!(!words.is_empty(), "`{line}`: the text is missing");
+        Ok(words.join(" "))
+    };
     Ok(match word(0)? {
         "ring" => Expectation::Ring(rest(1).iter().map(|word| site(word)).collect::<Result<_>>()?),
         "running" => Expectation::Running(site(word(1)?)?, true),
@@ -163,8 +176,8 @@ fn expectation(words: &[&str], line: &str) -> Result<Expectation> {
                     rest(3).iter().map(|word| client(word)).collect::<Result<_>>()?,
                 ),
                 "transitions" => Expectation::Transitions(who, word(2)?.into(), word(3)?.parse()?),
-                "got" => Expectation::Received(who, word(2)?.into(), 1),
-                "never" => Expectation::Received(who, word(2)?.into(), 0),
+                "got" => Expectation::Received(who, text(rest(2))?, 1),
+                "never" => Expectation::Received(who, text(rest(2))?, 0),
                 "order" => {
                     Expectation::Order(who, rest(2).iter().map(|w| (*w).to_owned()).collect())
                 }
@@ -206,6 +219,8 @@ impl fmt::Display for Action {
         match self {
             Self::Start(site) => write!(f, "start {site}"),
             Self::Crash(site) => write!(f, "crash {site}"),
+            Self::Ambush(site, Blow::Part) => write!(f, "ambush {site} part"),
+            Self::Ambush(site, Blow::Crash) => write!(f, "ambush {site} crash"),
             Self::Leave(site) => write!(f, "leave {site}"),
             Self::Pause(site) => write!(f, "pause {site}"),
             Self::Resume(site) => write!(f, "resume {site}"),
@@ -218,6 +233,7 @@ impl fmt::Display for Action {
                 write!(f, "partition{}", sides.join(" |"))
             }
             Self::Cut(from, to) => write!(f, "cut {from} {to}"),
+            Self::Hold(site) => write!(f, "hold {site}"),
             Self::Heal => write!(f, "heal"),
             Self::Loss(share) => write!(f, "loss {}", Share(*share)),
             Self::Duplicate(share) => write!(f, "duplicate {}", Share(*share)),

@@ -13,6 +13,10 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 /// A packet that was reordered takes so many times as long as others may take.
 const LATE_TIMES: u64 = 8;
+/// So many packets are held at most.
+const HELD_PACKETS: usize = 2000;
+/// Held packets come within so many times as long as packets take.
+const RELEASE_DELAYS: u64 = 4;
 
 /// Something that arrives later.
 #[derive(Debug)]
@@ -109,6 +113,10 @@ pub struct Network {
     pub delay: (Duration, Duration),
     component: BTreeMap<Site, usize>,
     cuts: BTreeSet<(Site, Site)>,
+    /// Whose packets are held.
+    holding: BTreeSet<Site>,
+    /// Held packets: for whom, where to, what.
+    held: Vec<(Site, SocketAddr, Received)>,
 }
 
 impl Network {
@@ -126,6 +134,8 @@ impl Network {
             delay,
             component: BTreeMap::new(),
             cuts: BTreeSet::new(),
+            holding: BTreeSet::new(),
+            held: Vec::new(),
         }
     }
 
@@ -146,6 +156,49 @@ impl Network {
     pub fn heal(&mut self) {
         self.component.clear();
         self.cuts.clear();
+        self.holding.clear();
+        self.held.clear();
+    }
+
+    /// From now on packets of this site are held.
+    pub fn hold(&mut self, site: Site) {
+        self.holding.insert(site);
+    }
+
+    /// Takes a packet whose sender's packets are held; gives it back if they are not.
+    pub fn keep(
+        &mut self,
+        (from, to): (Site, Site),
+        at: SocketAddr,
+        received: Received,
+    ) -> Option<Received> {
+        if !self.holding.contains(&from) {
+            return Some(received);
+        }
+        if self.held.len() < HELD_PACKETS {
+            self.held.push((to, at, received));
+        }
+        None
+    }
+
+    /// Whether packets are held for the site.
+    #[must_use]
+    pub fn holds_for(&self, site: Site) -> bool {
+        self.held.iter().any(|(to, ..)| *to == site)
+    }
+
+    /// Lets all packets for the site come now or a little later.
+    pub fn release(&mut self, now: Instant, site: Site) {
+        let most = self.delay.1.as_micros() as u64 * RELEASE_DELAYS;
+        let (come, stay) =
+            core::mem::take(&mut self.held).into_iter().partition(|(to, ..)| *to == site);
+        self.held = stay;
+        let come: Vec<(Site, SocketAddr, Received)> = come;
+        for (_, to, received) in come {
+            self.harm.late += 1;
+            let at = now + Duration::from_micros(self.random.below(most));
+            self.push(at, Arrival::Packet { to, received });
+        }
     }
 
     /// Ends everything that is bad.

@@ -1,6 +1,6 @@
 //! What a run does and when. A seed becomes a plan, a scenario file is one.
 
-use crate::fault::{Action, Send, Site};
+use crate::fault::{Action, Blow, Send, Site};
 use crate::random::Random;
 use crate::settings::Settings;
 use crate::world::START;
@@ -48,7 +48,7 @@ const SERVICES: [Service; 8] = [
     Service::Safe,
 ];
 /// How many kinds of faults there are to choose from.
-const FAULT_KINDS: u8 = 15;
+const FAULT_KINDS: u8 = 20;
 /// Clients are connected and in their groups by then.
 const CALM_START: Duration = Duration::from_millis(400);
 
@@ -158,7 +158,8 @@ impl Plan {
         for _ in 0..character.membership {
             let at = START + Duration::from_micros(200_000 + random.below(span));
             let client = random.index(self.clients);
-            match random.below(10) {
+            match random.below(11) {
+                10 => self.come_again(random, at, client),
                 0 => self.push(at, Action::Disconnect(client)),
                 1 => self.push(at, Action::Drop(client)),
                 2..=4 => {
@@ -175,6 +176,17 @@ impl Plan {
                 }
             }
         }
+    }
+
+    /// A client's socket breaks, and the client is there again at once, under its old name.
+    fn come_again(&mut self, random: &mut Random, at: Instant, client: usize) {
+        let (site, name) = (self.site(random), Some(format!("c{client}.again")));
+        let broken = at + Duration::from_millis(random.between(5, 60));
+        let back = broken + Duration::from_micros(random.below(2000));
+        self.push(at, Action::Drop(client));
+        self.push(at, Action::Connect { client, site, name: name.clone(), silent: false });
+        self.push(broken, Action::Drop(client));
+        self.push(back, Action::Connect { client, site, name, silent: false });
     }
 
     fn one_send(&self, random: &mut Random, client: usize, largest: usize) -> Send {
@@ -248,6 +260,15 @@ impl Plan {
                 self.push(later, Action::Read(client));
             }
             13 => self.twin(random, at, later, site),
+            14 => self.die_sending(random, at, later, site),
+            15..=17 => self.ambush(random, at, later, site),
+            18 => {
+                // What it sends in its last moment is on the way for too long.
+                let last = at + Duration::from_micros(random.below(4_000));
+                self.burst(random, at);
+                self.push(last, Action::Hold(site));
+                self.push(last + Duration::from_millis(random.between(300, 900)), Action::Heal);
+            }
             _ => {
                 let least = random.pick(&[20, 100, 500, 2000]);
                 let most = least * random.between(1, 5);
@@ -270,6 +291,56 @@ impl Plan {
         let connects = at + Duration::from_millis(random.between(0, 800));
         let client = random.index(self.clients);
         self.connect(random, connects, client, twin);
+    }
+
+    /// A daemon dies while everybody sends and packets are lost, or come late: some of its last packets nobody has, some
+    /// come after the survivors have said what they have.
+    fn die_sending(&mut self, random: &mut Random, at: Instant, later: Instant, site: Site) {
+        let late = random.chance(500);
+        let share = random.pick(&[200, 400, 600]);
+        self.push(at, if late { Action::Reorder(share) } else { Action::Loss(share) });
+        self.burst(random, at);
+        let crash = at + Duration::from_micros(random.between(200, 6_000));
+        self.push(crash, Action::Crash(site));
+        // Back at once, it is missed at once: an unknown boot id at the address of a member.
+        let soon = crash + Duration::from_micros(random.between(100, 3_000));
+        let back = if random.chance(500) { soon } else { later + Duration::from_millis(8) };
+        self.push(back, Action::Start(site));
+        let calm = at + Duration::from_millis(8);
+        self.push(calm, if late { Action::Reorder(0) } else { Action::Loss(0) });
+        self.reconnect(random, back, site);
+    }
+
+    /// Everybody sends within a few milliseconds.
+    fn burst(&mut self, random: &mut Random, at: Instant) {
+        for client in 0..self.clients {
+            for _ in 0..random.between(1, 6) {
+                let send = self.one_send(random, client, 2_000);
+                let when = at + Duration::from_micros(random.below(4_000));
+                self.push(when, Action::Send(send));
+            }
+        }
+    }
+
+    /// Two components meet, and while they exchange their groups one daemon is cut off again, or dies.
+    fn ambush(&mut self, random: &mut Random, at: Instant, later: Instant, site: Site) {
+        let components = self.components(random);
+        self.push(at, Action::Partition(components));
+        self.push(later, Action::Heal);
+        let blow = if random.chance(700) { Blow::Part } else { Blow::Crash };
+        self.push(later, Action::Ambush(site, blow));
+        // The two meet at some time in a quarter of a second.
+        for step in 0..15 {
+            for client in (0..self.clients).filter(|_| random.chance(500)).collect::<Vec<_>>() {
+                let send = self.one_send(random, client, 200);
+                self.push(later + Duration::from_millis(step * 20), Action::Send(send));
+            }
+        }
+        // Often it comes back before it is a ring of its own.
+        let most = random.pick(&[700, 1200]);
+        let healed = later + Duration::from_millis(random.between(300, most));
+        self.push(healed, Action::Heal);
+        self.push(healed, Action::Start(site));
     }
 
     fn reconnect(&mut self, random: &mut Random, at: Instant, site: Site) {
@@ -330,7 +401,11 @@ impl Character {
 impl core::fmt::Display for Plan {
     /// The actions as a scenario file.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        writeln!(f, "seed {}", self.seed)?;
         writeln!(f, "daemons {}\nclients {}", self.settings.daemons, self.clients)?;
+        for line in crate::scenario::show_settings(&self.settings) {
+            writeln!(f, "{line}")?;
+        }
         for (at, action) in &self.actions {
             writeln!(f, "at {}us {action}", at.since(START).as_micros())?;
         }

@@ -13,7 +13,7 @@
 //! ```
 
 use crate::fault::{Action, Site};
-use crate::language::{action, duration};
+use crate::language::{action, duration, show_duration};
 use crate::plan::Plan;
 use crate::settings::Settings;
 use crate::world::START;
@@ -94,6 +94,39 @@ fn act(plan: &mut Plan, now: Instant, text: &str) -> Result<()> {
     Ok(())
 }
 
+/// The settings as lines that [`set`] reads.
+pub(crate) fn show_settings(settings: &Settings) -> Vec<String> {
+    let (bounds, windows) = (&settings.bounds, &settings.windows);
+    let numbers = [
+        ("chunk-bytes", bounds.chunk_bytes),
+        ("waiting-bytes", bounds.waiting_bytes),
+        ("resume-bytes", bounds.resume_bytes),
+        ("packet-bytes", settings.packet_bytes),
+        ("session-queue-bytes", settings.session_queue_bytes),
+        ("request-bytes", settings.request_bytes),
+        ("backlog-bytes", windows.backlog_bytes),
+        ("window-packets", windows.window_packets as usize),
+        ("personal-packets", windows.personal_packets as usize),
+        ("accelerated-packets", windows.accelerated_packets as usize),
+        ("gap-packets", windows.gap_packets as usize),
+        ("clock-drift", settings.drift as usize),
+        ("clock-skew", settings.skew as usize),
+    ];
+    let mut lines: Vec<String> =
+        numbers.iter().map(|(name, number)| format!("set {name} {number}")).collect();
+    let (least, most) = settings.delay;
+    lines.push(format!("set delay {} {}", show_duration(least), show_duration(most)));
+    lines.push(match settings.slow_reader {
+        SlowReader::Disconnect { messages } => format!("set slow-reader disconnect {messages}"),
+        SlowReader::Block { timeout } => {
+            format!("set slow-reader block {}", show_duration(timeout))
+        }
+    });
+    lines.extend(settings.await_open.then(|| "set await-open".into()));
+    lines.extend(settings.reverse_vs_keys.then(|| "set reverse-vs-keys".into()));
+    lines
+}
+
 /// A setting of the cluster: `set slow-reader disconnect 20`.
 fn set(settings: &mut Settings, text: &str) -> Result<()> {
     let words: Vec<&str> = text.split_whitespace().collect();
@@ -107,15 +140,23 @@ fn set(settings: &mut Settings, text: &str) -> Result<()> {
             }
         }
         "chunk-bytes" => settings.bounds.chunk_bytes = number()?,
+        "waiting-bytes" => settings.bounds.waiting_bytes = number()?,
+        "resume-bytes" => settings.bounds.resume_bytes = number()?,
         "packet-bytes" => settings.packet_bytes = number()?,
         "session-queue-bytes" => settings.session_queue_bytes = number()?,
         "request-bytes" => settings.request_bytes = number()?,
-        "waiting-bytes" => settings.bounds.waiting_bytes = number()?,
         "backlog-bytes" => settings.windows.backlog_bytes = number()?,
         "window-packets" => settings.windows.window_packets = number()? as u32,
         "personal-packets" => settings.windows.personal_packets = number()? as u32,
         "accelerated-packets" => settings.windows.accelerated_packets = number()? as u32,
         "gap-packets" => settings.windows.gap_packets = number()? as u32,
+        "reverse-vs-keys" => settings.reverse_vs_keys = true,
+        "clock-drift" => settings.drift = number()? as u64,
+        "clock-skew" => settings.skew = number()? as u64,
+        "delay" => match words.get(1..) {
+            Some([least, most]) => settings.delay = (duration(least)?, duration(most)?),
+            _ => bail!("delay LEAST MOST"),
+        },
         "await-open" => settings.await_open = true,
         other => bail!("`{other}` is no setting"),
     }

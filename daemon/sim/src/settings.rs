@@ -75,11 +75,12 @@ impl Settings {
         let most = least * random.between(1, 4);
         let small = random.chance(400);
         let personal = if small { random.between(2, 8) as u32 } else { 88 };
+        let gap = personal * random.pick(&[3, 8]);
         let windows = Windows {
             window_packets: if small { personal * 3 } else { 400 },
             personal_packets: personal,
             accelerated_packets: random.between(0, u64::from(personal)) as u32,
-            gap_packets: if small { personal * 8 } else { 1600 },
+            gap_packets: if small { gap } else { 1600 },
             backlog_bytes: if small { 4_000 } else { 8 << 20 },
             payload_bytes: 17 << 20,
         };

@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::coverage::{Fault, Met};
-use crate::fault::Site;
+use crate::fault::{Blow, Site};
 use crate::history::{History, ProcessHistory, seconds};
 use crate::network::{Arrival, Network};
 use crate::node::{Clock, FromClient, Node, address};
@@ -49,6 +49,8 @@ pub struct World {
     pub history: History,
     /// Hash and timeline of all events.
     pub trace: Trace,
+    /// What waits for a daemon's next state exchange.
+    pub(crate) ambushes: Vec<(Site, Blow)>,
     /// Kinds of faults met, as far as they are no packets' faults.
     pub(crate) met: Met,
     calls: u64,
@@ -74,6 +76,7 @@ impl World {
             random: Random::new(plan.seed, 3),
             history: History::default(),
             trace: Trace::default(),
+            ambushes: Vec::new(),
             met: Met::new(),
             calls: 0,
             plan,

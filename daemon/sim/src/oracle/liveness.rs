@@ -4,15 +4,24 @@ use crate::history::Moment;
 use crate::world::World;
 use core::time::Duration;
 
-/// Waits until all daemons are one ring.
+/// A ring that stands so long has noticed everything that happened before: crashes, and addresses that are no more.
+const STEADY: Duration = Duration::from_millis(700);
+
+/// Waits until all daemons are one ring, and stay so.
 pub fn one_ring(world: &mut World, most: Duration) {
     let end = world.now() + most;
-    if !world.run_until(end, |world| world.formed(&world.running())) {
-        let states = world.states();
+    loop {
+        if !world.run_until(end, |world| world.formed(&world.running())) {
+            let states = world.states();
+            let now = world.now();
+            return world
+                .history
+                .find(now, "liveness", || format!("no one ring after {most:?}, {states}"));
+        }
         let now = world.now();
-        return world
-            .history
-            .find(now, "liveness", || format!("no one ring after {most:?}, {states}"));
+        if !world.run_until(now + STEADY, |world| !world.formed(&world.running())) {
+            break;
+        }
     }
     let now = world.now();
     let healed: Moment = world.history.tick(now);

@@ -66,5 +66,8 @@ pub enum Command {
         /// Show the whole timeline.
         #[arg(long)]
         timeline: bool,
+        /// With this mistake planted.
+        #[arg(long, value_name = "NAME")]
+        bug: Option<String>,
     },
 }

@@ -38,10 +38,11 @@ fn main() -> Result<ExitCode> {
             print!("{}", Plan::of_seed(seed));
             true
         }
-        Command::Scenario { files, timeline } => {
+        Command::Scenario { files, timeline, bug } => {
             let mut kept = true;
+            let bug = bug.as_deref().map(named).transpose()?;
             for file in files {
-                kept &= run_scenario(&file, timeline)?;
+                kept &= run_scenario(&file, timeline, bug)?;
             }
             kept
         }
@@ -104,10 +105,10 @@ fn print_timeline(outcome: &Outcome) -> Result<()> {
     Ok(())
 }
 
-fn run_scenario(file: &Path, timeline: bool) -> Result<bool> {
+fn run_scenario(file: &Path, timeline: bool, bug: Option<Bug>) -> Result<bool> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let plan = scenario::parse(&text).with_context(|| file.display().to_string())?;
-    let outcome = run::scenario(plan, Options { timeline: true, bug: None });
+    let outcome = run::scenario(plan, Options { timeline: true, bug });
     if timeline {
         print_timeline(&outcome)?;
     }
