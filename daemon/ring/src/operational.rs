@@ -46,13 +46,21 @@ pub(crate) struct Operational {
     /// Unanswered requests for a sign, and when the next is due.
     asked: u32,
     ask: Instant,
+    /// Who passes the token to this daemon, and when that one is called because no token comes.
+    predecessor: Slot,
+    call: Instant,
     probe: Instant,
     /// When anything is due at all.
     token_loss: Duration,
 }
 
 impl Operational {
-    pub(crate) fn new(now: Instant, successor: Slot, first: Slot, timers: &Timers) -> Self {
+    pub(crate) fn new(
+        now: Instant,
+        (predecessor, successor): (Slot, Slot),
+        first: Slot,
+        timers: &Timers,
+    ) -> Self {
         Self {
             resting: None,
             rest_until: now,
@@ -70,6 +78,8 @@ impl Operational {
             successor,
             asked: 0,
             ask: now + timers.token_retransmit * SILENT_INTERVALS,
+            predecessor,
+            call: now + call_after(timers),
             probe: now + timers.probe_interval,
             token_loss: timers.token_loss,
         }
@@ -81,7 +91,8 @@ impl Operational {
     }
 
     pub(crate) fn deadline(&self) -> Instant {
-        let mut next = self.probe.min(self.ask).min(self.token_seen + self.token_loss);
+        let mut next =
+            self.probe.min(self.ask).min(self.call).min(self.token_seen + self.token_loss);
         if self.resting.is_some() {
             next = next.min(self.rest_until);
         }
@@ -102,7 +113,8 @@ impl Ring {
         let (tag, peers) = (order.tag, self.peers(order));
         let first = order.configuration.members.first().map_or(self.me.slot, |member| member.slot);
         let successor = peers.first().copied().unwrap_or(self.me.slot);
-        let operational = Operational::new(now, successor, first, &self.settings.timers);
+        let neighbours = (peers.last().copied().unwrap_or(self.me.slot), successor);
+        let operational = Operational::new(now, neighbours, first, &self.settings.timers);
         self.phase = State::Operational(operational);
         self.pending = None;
         self.heard.retain(|_, (_, at)| now.since(*at) < Duration::from_secs(60));
@@ -164,6 +176,7 @@ impl Ring {
         self.counters.token_visits += 1;
         op.last_visit = token.visit;
         op.token_seen = now;
+        op.call = now + call_after(&self.settings.timers);
         op.hurry = None;
         op.passed = None;
         order.settle(op.left_aru.min(token.aru));
@@ -414,6 +427,7 @@ impl Ring {
             op.asked = 0;
             op.ask = now + timers.token_retransmit * SILENT_INTERVALS;
             op.token_seen = now;
+            op.call = now + call_after(&timers);
         }
         if op.resting.is_some() && now >= op.rest_until {
             self.release(now);
@@ -425,6 +439,7 @@ impl Ring {
         self.hurry_again(now);
         self.pass_again(now);
         self.watch_successor(now);
+        self.call_predecessor(now);
         self.probe_outside(now);
         let State::Operational(op) = &self.phase else { return };
         let alone = self.order.as_ref().is_some_and(|order| order.configuration.members.len() == 1);
@@ -488,6 +503,21 @@ impl Ring {
         self.send(Destination::Slot(successor), &Packet::Ping { tag });
     }
 
+    /// No token comes: perhaps this daemon's address has changed. Who passes the token learns the new one from this.
+    fn call_predecessor(&mut self, now: Instant) {
+        let interval = self.settings.timers.token_retransmit;
+        let tag = self.order.as_ref().map_or(0, |order| order.tag);
+        let State::Operational(op) = &mut self.phase else { return };
+        if now < op.call {
+            return;
+        }
+        let (predecessor, waits) = (op.predecessor, op.resting.is_none());
+        op.call = now + interval;
+        if waits && predecessor != self.me.slot {
+            self.send(Destination::Slot(predecessor), &Packet::Ping { tag });
+        }
+    }
+
     /// The representative looks for daemons outside the ring.
     fn probe_outside(&mut self, now: Instant) {
         let State::Operational(op) = &mut self.phase else { return };
@@ -505,8 +535,10 @@ impl Ring {
             .filter(|slot| members.iter().all(|member| member.slot != *slot))
             .collect();
         let hash = self.settings.configuration_hash;
-        let probe = Packet::Probe { tag: order.tag, hash, ring: self.settings.ring.0 };
-        for slot in outside {
+        let (ring, claim) = (self.settings.ring.0, self.me.claim);
+        let probe = Packet::Probe { tag: order.tag, hash, ring, claim };
+        // The own slot's name may lead to another daemon that has it.
+        for slot in outside.into_iter().chain([self.me.slot]) {
             for address in self.paths.tries(slot) {
                 self.send(Destination::Address(address), &probe);
             }
@@ -528,7 +560,13 @@ impl Ring {
             return self.refuse(received.slot, received.from, Refusal::ConfigurationMismatch);
         }
         let ours = self.order.as_ref().is_some_and(|order| order.tag == tag);
+        let displaced = self.member(received.slot).filter(|member| member.boot != received.boot);
         match &self.phase {
+            State::Operational(_) if displaced.is_some() && !self.said_farewell() => {
+                // The sender's claim to the slot is higher than that of the member we have there.
+                self.gather(now, Reason::Restarted, &[received.slot]);
+                self.send_join_to_slot(now, received.slot);
+            }
             State::Operational(_)
                 if !ours
                     && self.member(received.slot).is_none()
@@ -562,6 +600,11 @@ impl Ring {
     pub(crate) fn is_shunned(&self, now: Instant, slot: Slot) -> bool {
         self.shunned.get(&slot).is_some_and(|until| now < *until)
     }
+}
+
+/// Without a token for half of the time that makes a silent successor crashed, the predecessor is called.
+fn call_after(timers: &Timers) -> Duration {
+    timers.token_retransmit * timers.token_retransmits / 2
 }
 
 impl Operational {

@@ -2,6 +2,10 @@
 
 mod network;
 
+mod ring {
+    mod identity;
+}
+
 use core::time::Duration;
 use network::Network;
 use spread_wire::service::Guarantee::{Agreed, Safe};

@@ -16,6 +16,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
@@ -129,6 +130,7 @@ struct Hub {
     to_ring: mpsc::UnboundedSender<Request>,
     pressure: Arc<Pressure>,
     last: Cell<u64>,
+    snapshots: Arc<Snapshots>,
     started: std::time::Instant,
 }
 
@@ -147,6 +149,7 @@ async fn run(
         to_ring,
         pressure,
         last: Cell::new(0),
+        snapshots: Arc::clone(&snapshots),
         started: std::time::Instant::now(),
     });
     let mut accepting = Vec::new();
@@ -176,6 +179,9 @@ async fn run(
             }
             _ = tick.tick() => {
                 let now = hub.now();
+                if hub.waits() {
+                    hub.end_all();
+                }
                 hub.front.borrow_mut().handle_timeout(now);
                 hub.carry_out();
                 hub.press();
@@ -206,6 +212,20 @@ async fn run(
 impl Hub {
     fn now(&self) -> Instant {
         Instant(u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// Whether another daemon has the slot: no session is served then.
+    fn waits(&self) -> bool {
+        self.snapshots.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Another daemon has the slot: clients find out at once, and can go elsewhere.
+    fn end_all(&self) {
+        let all: Vec<ConnectionId> = self.connections.borrow().keys().copied().collect();
+        let now = self.now();
+        for id in all {
+            self.front.borrow_mut().closed(now, id);
+        }
     }
 
     fn is_due(&self) -> bool {
@@ -289,6 +309,9 @@ impl Hub {
     }
 
     fn connected(self: &Rc<Self>, stream: Stream, peer: Peer) {
+        if self.waits() {
+            return;
+        }
         let id = ConnectionId(self.last.get() + 1);
         self.last.set(id.0);
         let connection = Connection::new(stream);
