@@ -263,6 +263,16 @@ impl Front {
         })
     }
 
+    /// Whether a session that reads has so much waiting that the driver should hand over no more link events until it has read:
+    /// one request may cost far more bytes here than on the ring (a join is a view of the whole group for each member).
+    #[must_use]
+    pub fn overfull(&self, now: Instant) -> bool {
+        let most = self.settings.session_queue_bytes.saturating_mul(QUEUE_LIMIT / 2);
+        self.full.iter().filter_map(|id| self.connections.get(id)).any(|connection| {
+            connection.outbox.bytes() > most && now.since(connection.outbox.progress) < UNREAD
+        })
+    }
+
     /// What the endpoint has to say to attach at another engine; its epoch rises.
     pub fn reattach(&mut self) -> Attach {
         self.epoch = Epoch(self.epoch.0 + 1);

@@ -12,8 +12,13 @@ use spread_wire::time::Instant;
 const HURRY_INTERVAL: Duration = Duration::from_millis(4);
 /// The successor may be silent for so many retransmission intervals before it is asked for a sign.
 const SILENT_INTERVALS: u32 = 3;
-/// A congested daemon keeps the token for so long at each visit, and lets one new packet go in that time.
+/// A congested daemon keeps the token for so long at a visit, and orders one payload of its own in that time. A payload may
+/// cost its receivers much more than its bytes (a join is a view of the whole group), so each visit in a row doubles this.
 const HOLD: Duration = Duration::from_millis(2);
+/// Doublings at most.
+const HOLD_DOUBLINGS: u32 = 5;
+/// All members together hold a token no longer than this part of the time after which it counts as lost.
+const HOLD_SHARE: u32 = 4;
 /// The token rests after so many quiet rounds: by then everybody knows that everything is stable.
 const QUIET_ROUNDS: u32 = 3;
 /// A token is not so many visits ahead of the last one seen here: at a million visits a second that is an hour.
@@ -27,6 +32,8 @@ pub(crate) struct Operational {
     rest_until: Instant,
     /// The token is kept back because this daemon is congested, and until when.
     held: Option<(Token, Instant)>,
+    /// Visits in a row at which this daemon was congested.
+    congested_visits: u32,
     /// Highest visit of a token accepted.
     last_visit: u64,
     /// What the token said when it left here last: all received up to, highest given out.
@@ -65,6 +72,7 @@ impl Operational {
             resting: None,
             rest_until: now,
             held: None,
+            congested_visits: 0,
             last_visit: 0,
             left_aru: 0,
             left_seq: 0,
@@ -209,7 +217,9 @@ impl Ring {
         let mut fresh: Vec<Bytes> = Vec::new();
         let seq_before = token.seq;
         while (fresh.len() as u32) < allowed {
-            let Some(body) = self.backlog.pack(packet_bytes - DATA_HEADER_BYTES) else { break };
+            let Some(body) = self.backlog.pack(packet_bytes - DATA_HEADER_BYTES, congested) else {
+                break;
+            };
             token.seq += 1;
             let data = Data {
                 tag: token.tag,
@@ -269,12 +279,15 @@ impl Ring {
         }
         let resters = self.rests_here(token.last_sender);
         let State::Operational(op) = &mut self.phase else { return };
+        let most = self.settings.timers.token_loss / (HOLD_SHARE * members);
+        let hold = (HOLD * (1 << op.congested_visits.min(HOLD_DOUBLINGS))).min(most);
+        op.congested_visits = if congested { op.congested_visits.saturating_add(1) } else { 0 };
         if lone || op.rests && resters {
-            let rest = if lone && congested { HOLD } else { self.settings.timers.idle_token };
+            let rest = if lone && congested { hold } else { self.settings.timers.idle_token };
             op.rest_until = now + rest;
             op.resting = Some(token);
         } else if congested {
-            op.held = Some((token, now + HOLD));
+            op.held = Some((token, now + hold));
         } else {
             self.pass(now, token);
         }
@@ -398,6 +411,16 @@ impl Ring {
             }
             self.pass(now, token);
         }
+    }
+
+    /// This daemon's clients have read: a token that is kept back for them goes on.
+    pub(crate) fn release_held(&mut self, now: Instant) {
+        let State::Operational(op) = &mut self.phase else { return };
+        op.congested_visits = 0;
+        if let Some((token, _)) = op.held.take() {
+            self.pass(now, token);
+        }
+        self.flush(now);
     }
 
     /// There is something to send: wakes a token that rests, here or elsewhere.

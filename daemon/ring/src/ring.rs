@@ -156,8 +156,11 @@ impl Ring {
 
     /// Says whether this daemon can take what is delivered. While it can't, all daemons of the ring send a trickle only, so
     /// that what waits for slow readers stays bounded; submissions wait in their backlogs.
-    pub fn set_congested(&mut self, congested: bool) {
-        self.congested = congested;
+    pub fn set_congested(&mut self, now: Instant, congested: bool) {
+        let before = core::mem::replace(&mut self.congested, congested);
+        if before && !congested {
+            self.release_held(now);
+        }
     }
 
     /// Begins an orderly leave: what was submitted is ordered and made stable, then [`Output::Left`] comes.

@@ -3,6 +3,7 @@
 mod network;
 
 mod ring {
+    mod congestion;
     mod identity;
 }
 

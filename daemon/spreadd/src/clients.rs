@@ -10,7 +10,7 @@ use spread_front::{ConnectionId, Front, FrontOutput, FrontSettings, Peer};
 use spread_wire::link::{LinkEvent, Request};
 use spread_wire::time::Instant;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -127,6 +127,8 @@ struct Hub {
     dirty: RefCell<BTreeSet<ConnectionId>>,
     /// Wakes the thread's loop when something was read.
     progress: Notify,
+    /// Wakes it when something was written to a session that had much waiting.
+    room: Notify,
     to_ring: mpsc::UnboundedSender<Request>,
     pressure: Arc<Pressure>,
     last: Cell<u64>,
@@ -146,6 +148,7 @@ async fn run(
         connections: RefCell::default(),
         dirty: RefCell::default(),
         progress: Notify::new(),
+        room: Notify::new(),
         to_ring,
         pressure,
         last: Cell::new(0),
@@ -169,14 +172,16 @@ async fn run(
     }
     let mut tick = tokio::time::interval(TICK);
     let (mut stopped, mut drain_by) = (false, None);
+    // Deliveries that wait for sessions to read.
+    let mut waiting: VecDeque<LinkEvent> = VecDeque::new();
     loop {
         tokio::select! {
-            events = from_ring.recv() => {
+            events = from_ring.recv(), if waiting.is_empty() => {
                 let Some(events) = events else { break };
-                hub.link_events(events);
-                // Fan-out yields to readers and writers between batches.
-                tokio::task::yield_now().await;
+                waiting.extend(events);
             }
+            // A session with far too much waiting has read.
+            () = hub.room.notified(), if !waiting.is_empty() => {}
             _ = tick.tick() => {
                 let now = hub.now();
                 if hub.waits() {
@@ -195,6 +200,9 @@ async fn run(
             }
             () = hub.progress.notified(), if drain_by.is_some() => {}
         }
+        hub.link_events(&mut waiting);
+        // Fan-out yields to readers and writers between batches.
+        tokio::task::yield_now().await;
         // The ring leaves when what clients sent before is on its way.
         if drain_by.is_some_and(|by| std::time::Instant::now() >= by || !hub.is_due()) {
             drain_by = None;
@@ -232,17 +240,20 @@ impl Hub {
         self.connections.borrow().values().any(|connection| connection.is_due())
     }
 
-    fn link_events(&self, events: Vec<LinkEvent>) {
-        let bytes = pressure::bytes(&events);
-        for (index, event) in events.into_iter().enumerate() {
-            let now = self.now();
-            self.front.borrow_mut().link_event(now, event);
-            if index % EVENTS_PER_FLUSH == EVENTS_PER_FLUSH - 1 {
+    /// Hands events to the front as long as its sessions can take them; the rest stays.
+    fn link_events(&self, events: &mut VecDeque<LinkEvent>) {
+        let mut index = 0;
+        while !self.front.borrow().overfull(self.now()) {
+            let Some(event) = events.pop_front() else { break };
+            let bytes = pressure::bytes(core::slice::from_ref(&event));
+            self.front.borrow_mut().link_event(self.now(), event);
+            self.pressure.taken(bytes);
+            index += 1;
+            if index % EVENTS_PER_FLUSH == 0 {
                 self.carry_out();
             }
         }
         self.carry_out();
-        self.pressure.taken(bytes);
         self.press();
     }
 
@@ -389,6 +400,7 @@ async fn write_on(hub: Rc<Hub>, id: ConnectionId, connection: Rc<Connection>) {
                 let now = hub.now();
                 hub.front.borrow_mut().written(now, id, written);
                 hub.press();
+                hub.room.notify_one();
             }
             Err(_) => return,
         }

@@ -173,8 +173,9 @@ impl Driver {
                 return end;
             }
             self.snapshots.turn();
-            self.daemon.set_congested(self.pressure.congested());
             let now = self.clock.now();
+            self.daemon.set_congested(now, self.pressure.congested());
+            self.carry_out();
             let wait = self
                 .daemon
                 .poll_timeout()

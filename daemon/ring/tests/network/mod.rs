@@ -194,6 +194,10 @@ impl Network {
         self.component.clear();
     }
 
+    pub fn act(&mut self, place: u16, act: impl FnOnce(&mut Ring)) {
+        self.call(place, act);
+    }
+
     fn call(&mut self, slot: u16, act: impl FnOnce(&mut Ring)) {
         if let Some(ring) = self.nodes.get_mut(&slot).and_then(|node| node.ring.as_mut()) {
             act(ring);
