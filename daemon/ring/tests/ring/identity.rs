@@ -168,14 +168,14 @@ fn second_daemons_end_well_whatever_happens() {
         let mut network = started(1000 + seed, 4, &[0, 1, 2, 3]);
         for step in 0..25_u64 {
             let victim = (network.random() % 4) as u16;
-            let place = victim + if network.random() % 2 == 0 { ELSEWHERE } else { 0 };
+            let place = victim + if network.random().is_multiple_of(2) { ELSEWHERE } else { 0 };
             match network.random() % 8 {
                 0 => network.crash(place),
                 1 | 2 if !network.nodes.contains_key(&place) => network.start(place),
                 3 => network.partition(&[&[0, 1, ELSEWHERE + 2], &[2, 3, ELSEWHERE]]),
                 4 => network.partition(&[&[0, ELSEWHERE + 1, 3], &[1, 2, ELSEWHERE + 3]]),
                 5 | 6 => network.heal(),
-                _ => network.pause(place, step % 2 == 0),
+                _ => network.pause(place, step.is_multiple_of(2)),
             }
             for place in [0, 1, 2, 3, ELSEWHERE, ELSEWHERE + 1] {
                 network.submit(place, Safe, format!("safe {place} {step}"));
