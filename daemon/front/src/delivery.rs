@@ -76,6 +76,8 @@ impl Front {
                 }
                 if connection.outbox.bytes() > bound {
                     connection.outbox.full_since.get_or_insert(now);
+                    connection.outbox.overfull |=
+                        connection.outbox.bytes() > bound.saturating_mul(QUEUE_LIMIT / 2);
                     self.full.insert(id);
                 }
             }

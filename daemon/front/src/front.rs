@@ -188,6 +188,7 @@ impl Front {
             connection.outbox.written(now, bytes);
             if connection.outbox.bytes() <= bound {
                 connection.outbox.full_since = None;
+                connection.outbox.overfull = false;
                 self.full.remove(&id);
             }
         }
@@ -263,13 +264,13 @@ impl Front {
         })
     }
 
-    /// Whether a session that reads has so much waiting that the driver should hand over no more link events until it has read:
-    /// one request may cost far more bytes here than on the ring (a join is a view of the whole group for each member).
+    /// Whether a session that reads had twice its bound waiting and still has more than its bound: the driver should hand over no
+    /// more link events until it has read. One request may cost far more bytes here than on the ring (a join is a view of the
+    /// whole group for each member that watches).
     #[must_use]
     pub fn overfull(&self, now: Instant) -> bool {
-        let most = self.settings.session_queue_bytes.saturating_mul(QUEUE_LIMIT / 2);
         self.full.iter().filter_map(|id| self.connections.get(id)).any(|connection| {
-            connection.outbox.bytes() > most && now.since(connection.outbox.progress) < UNREAD
+            connection.outbox.overfull && now.since(connection.outbox.progress) < UNREAD
         })
     }
 
