@@ -213,9 +213,10 @@ impl Ring {
     /// Joins the sender's knowledge with ours.
     fn take_join(&mut self, now: Instant, received: &Received, join: Join) {
         self.epoch = self.epoch.max(join.epoch);
-        self.claims.learn(&join.candidates);
+        self.claims.learn(&[join.me]);
         self.claims.hear(&join.claims);
-        if join.candidates.iter().any(|candidate| candidate.boot == self.me.boot) {
+        let waits = self.claims.occupant().is_some();
+        if waits && join.candidates.iter().any(|candidate| candidate.boot == self.me.boot) {
             // Somebody counts on us: the slot is ours to take.
             self.claims.admitted();
         }
