@@ -3,9 +3,11 @@
 //! * [`tests`] every test of the project, in the order in which a failure is cheapest to find;
 //! * [`purity`] the wall around the pure crates;
 //! * [`npm`] a real client library of others against a real daemon;
+//! * [`fuzz`] the fuzz targets in turn, and their seeds;
 //! * [`bench`] measurements with daemons in network namespaces of their own.
 
 mod bench;
+mod fuzz;
 mod npm;
 mod purity;
 mod steps;
@@ -17,7 +19,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(
     about = "Tasks of this project",
-    after_help = "Examples:\n  cargo all-tests                      every test\n  cargo xtask purity                   only the wall around the pure crates\n  cargo xtask bench unit               the price of a packet on this machine"
+    after_help = "Examples:\n  cargo all-tests                      every test\n  cargo xtask purity                   only the wall around the pure crates\n  cargo xtask fuzz --seconds 600       ten minutes for each fuzz target\n  cargo xtask bench unit               the price of a packet on this machine"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -32,6 +34,8 @@ enum Task {
     Npm,
     /// Check that the pure crates reach neither IO nor clock, and that the check finds planted violations.
     Purity,
+    /// Fuzz everything that parses bytes from elsewhere (needs a nightly toolchain and cargo-fuzz).
+    Fuzz(fuzz::Arguments),
     /// Measure real daemons in network namespaces (needs root and `ip`).
     Bench(bench::Arguments),
 }
@@ -44,6 +48,7 @@ fn main() -> Result<()> {
             None => npm::run(),
         },
         Task::Purity => purity::run(),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
     }
 }

@@ -102,8 +102,9 @@ impl Daemon {
     }
 
     /// Says whether the endpoints can take what is delivered; while they can't, the whole ring sends a trickle only.
-    pub fn set_congested(&mut self, congested: bool) {
-        self.ring.set_congested(congested);
+    pub fn set_congested(&mut self, now: Instant, congested: bool) {
+        self.ring.set_congested(now, congested);
+        self.pump(now);
     }
 
     /// Begins an orderly leave: what endpoints asked for is ordered first. `Output::Left` says that it is complete.

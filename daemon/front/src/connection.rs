@@ -42,6 +42,8 @@ pub(crate) struct Outbox {
     bytes: usize,
     /// Since when the queue is over its bound.
     pub(crate) full_since: Option<Instant>,
+    /// It was at twice its bound, and is still over it.
+    pub(crate) overfull: bool,
     pub(crate) progress: Instant,
     /// Whether the first message has left in part.
     started: bool,

@@ -89,6 +89,8 @@ impl Front {
         {
             // At once, not with the next message: one message on top of the bound is the most.
             connection.outbox.full_since.get_or_insert(now);
+            connection.outbox.overfull |= connection.outbox.bytes()
+                > self.settings.session_queue_bytes.saturating_mul(QUEUE_LIMIT / 2);
             self.full.insert(id);
         }
         self.counters.messages_delivered += 1;

@@ -193,6 +193,7 @@ impl Front {
             connection.outbox.written(now, bytes);
             if connection.outbox.bytes() <= bound {
                 connection.outbox.full_since = None;
+                connection.outbox.overfull = false;
                 self.full.remove(&id);
             }
         }
@@ -268,6 +269,16 @@ impl Front {
     pub fn congested(&self, now: Instant) -> bool {
         self.full.iter().filter_map(|id| self.connections.get(id)).any(|connection| {
             connection.outbox.full_since.is_some() && now.since(connection.outbox.progress) < UNREAD
+        })
+    }
+
+    /// Whether a session that reads had twice its bound waiting and still has more than its bound: the driver should hand over no
+    /// more link events until it has read. One request may cost far more bytes here than on the ring (a join is a view of the
+    /// whole group for each member that watches).
+    #[must_use]
+    pub fn overfull(&self, now: Instant) -> bool {
+        self.full.iter().filter_map(|id| self.connections.get(id)).any(|connection| {
+            connection.outbox.overfull && now.since(connection.outbox.progress) < UNREAD
         })
     }
 

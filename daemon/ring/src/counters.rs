@@ -1,6 +1,6 @@
 //! What a ring counts, and its state in one consistent view.
 
-use crate::interface::{Phase, Reason, Refusal};
+use crate::interface::{Occupant, Phase, Reason, Refusal};
 use spread_wire::ids::{ConfigurationId, DaemonId};
 use std::collections::BTreeMap;
 
@@ -40,6 +40,8 @@ pub struct Status {
     pub phase: Phase,
     /// This daemon, with the claim it was given.
     pub me: DaemonId,
+    /// Who has this daemon's slot, while it waits for it.
+    pub occupant: Option<Occupant>,
     /// The regular configuration installed last.
     pub configuration: Option<ConfigurationId>,
     /// Its members by slot.

@@ -18,7 +18,7 @@ use crate::order::Order;
 use crate::ring::{EPOCH_MOST, Ring, State};
 use core::time::Duration;
 use spread_bugs::{Bug, planted};
-use spread_wire::ids::{BootId, ConfigurationId, Slot};
+use spread_wire::ids::{BootId, ConfigurationId, DaemonId, Slot};
 use spread_wire::packet::{OldRing, Packet, Plan, Propose, TOKEN_REQUESTS, tag};
 use spread_wire::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +64,11 @@ impl Form {
 
     pub(crate) fn has_member(&self, slot: Slot, boot: BootId) -> bool {
         self.propose.members.iter().any(|(daemon, _)| daemon.slot == slot && daemon.boot == boot)
+    }
+
+    pub(crate) fn member(&self, slot: Slot) -> Option<DaemonId> {
+        let mut members = self.propose.members.iter().map(|(daemon, _)| *daemon);
+        members.find(|daemon| daemon.slot == slot)
     }
 
     pub(crate) fn representative(&self) -> Slot {
@@ -378,8 +383,13 @@ impl Ring {
         }
     }
 
-    pub(crate) fn form_timeout(&mut self, now: Instant) {
+    pub(crate) fn form_timeout(&mut self, now: Instant, late: bool) {
+        let timeout = self.settings.timers.form_timeout;
         let State::Form(form) = &mut self.phase else { return };
+        if late {
+            // This daemon was not scheduled: silence in that time is its own.
+            form.deadline = now + timeout;
+        }
         if now >= form.deadline {
             return self.give_up(now);
         }

@@ -1,5 +1,6 @@
 //! Gather: who is there? Everybody repeats whom it knows until all say the same; no timer is needed when all answer.
 
+use crate::claims::CLAIM_MOST;
 use crate::interface::{Destination, Phase, Reason, Received, Refusal};
 use crate::ring::{EPOCH_MOST, Ring, State};
 use core::time::Duration;
@@ -139,14 +140,17 @@ impl Ring {
             return;
         }
         self.announced = now;
-        let interval = self.settings.timers.join_interval.max(self.pace());
+        let mut interval = self.settings.timers.join_interval.max(self.pace());
+        if self.claims.occupant().is_some() {
+            interval = interval.max(self.settings.timers.probe_interval);
+        }
         let jitter = Duration::from_micros(self.random() % 2000);
         let State::Gather(gather) = &mut self.phase else { return };
         gather.next_join = now + interval + jitter;
         let State::Gather(gather) = &self.phase else { return };
         let join = Packet::Join(self.join(gather, now));
-        let me = self.me.slot;
-        for slot in (0..self.settings.slots).map(Slot).filter(|slot| *slot != me) {
+        // The own slot's name may lead to another daemon that has it.
+        for slot in (0..self.settings.slots).map(Slot) {
             for address in self.paths.tries(slot) {
                 self.send(Destination::Address(address), &join);
             }
@@ -163,7 +167,7 @@ impl Ring {
         if join.me.slot != received.slot || join.me.boot != received.boot || self.said_farewell() {
             return;
         }
-        if join.epoch > EPOCH_MOST {
+        if join.epoch > EPOCH_MOST || join.me.claim > CLAIM_MOST {
             return self.refuse(received.slot, received.from, Refusal::Malformed);
         }
         let latest = self.attempts.entry((received.slot, received.boot)).or_default();
@@ -210,7 +214,13 @@ impl Ring {
     /// Joins the sender's knowledge with ours.
     fn take_join(&mut self, now: Instant, received: &Received, join: Join) {
         self.epoch = self.epoch.max(join.epoch);
-        let mut superseded = None;
+        self.claims.learn(&[join.me]);
+        self.claims.hear(&join.claims);
+        let waits = self.claims.occupant().is_some();
+        if waits && join.candidates.iter().any(|candidate| candidate.boot == self.me.boot) {
+            // Somebody counts on us: the slot is ours to take.
+            self.claims.admitted();
+        }
         let (me, tell) = (self.me, TELL.max(self.pace()));
         let State::Gather(gather) = &mut self.phase else { return };
         let slot = received.slot;
@@ -221,12 +231,6 @@ impl Ring {
         if join.failed.contains(&(me.slot, me.boot)) {
             // It goes on without us, so we go on without it; the two meet again when both stand.
             gather.fail(slot, received.boot);
-        } else if slot == me.slot {
-            // Another daemon has our slot: the higher claim stays.
-            if (join.me.claim, join.me.boot) > (me.claim, me.boot) && me.claim != Claim(0) {
-                return self.on_superseded(join.me);
-            }
-            superseded = (me.claim > Claim(0)).then_some(received.from);
         } else {
             if let Some(known) = gather.candidates.get(&slot).copied()
                 && known.boot != received.boot
@@ -266,10 +270,6 @@ impl Ring {
         if changed {
             gather.changed = now;
             gather.check = now;
-        }
-        if let Some(address) = superseded {
-            self.send(Destination::Address(address), &Packet::Superseded { by: me });
-        } else if changed {
             self.announce_soon(now);
         } else if behind && gather.told.get(&slot).is_none_or(|told| now.since(*told) >= tell) {
             // Two that can't agree would otherwise answer each other without end.
@@ -312,6 +312,8 @@ impl Ring {
         let alone = names.len() == 1 && mine.is_none() && slots > 1;
         let earliest =
             if alone { gather.started + timers.singleton_delay } else { gather.changed + settle };
+        // Nothing is installed while another daemon has the slot.
+        let earliest = self.claims.free_at().map_or(earliest, |free| free.max(earliest));
         if now < earliest {
             gather.check = earliest;
             return;
@@ -331,7 +333,7 @@ impl Ring {
         let clock = self.wall_clock_milliseconds(now);
         for (daemon, _) in &mut members {
             if daemon.claim == Claim(0) {
-                daemon.claim = Claim(clock.max(1));
+                daemon.claim = self.claims.next(daemon.slot, clock);
             }
         }
         let id = ConfigurationId {
@@ -372,6 +374,8 @@ impl Ring {
             return self.gather(now, Reason::FormTimeout, &[]);
         }
         gather.check = now + timers.join_interval;
+        self.claims.expire(now);
+        let State::Gather(gather) = &self.phase else { return };
         if !silent.is_empty() || now >= gather.next_join {
             self.announce(now);
         }

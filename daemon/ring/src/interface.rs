@@ -212,6 +212,17 @@ pub enum Trace {
         /// Why.
         why: Refusal,
     },
+    /// This daemon waits: another one has its slot and answers. Said again while that lasts.
+    Waiting(Occupant),
+}
+
+/// Who has the slot that this daemon wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Occupant {
+    /// The daemon.
+    pub daemon: DaemonId,
+    /// Where it is, as far as that is known.
+    pub at: Option<SocketAddr>,
 }
 
 /// Phases of a ring.
@@ -221,6 +232,8 @@ pub enum Phase {
     Operational,
     /// Finding out who is there.
     Gather,
+    /// Waiting while another daemon has its slot: nothing is installed until that one is gone.
+    Waiting,
     /// The form token is on its way.
     Form,
     /// Exchanging what is missing of the old configurations.

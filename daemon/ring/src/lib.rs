@@ -3,6 +3,7 @@
 //! Start with [`Ring`]; [`interface`] is all that goes in and comes out. Phases: `operational` (the token goes round),
 //! `gather` (who is there?), `form` (hand over what is missing, install together).
 
+mod claims;
 mod counters;
 mod defaults;
 mod form;

@@ -13,8 +13,13 @@ use spread_wire::time::Instant;
 const HURRY_INTERVAL: Duration = Duration::from_millis(4);
 /// The successor may be silent for so many retransmission intervals before it is asked for a sign.
 const SILENT_INTERVALS: u32 = 3;
-/// A congested daemon keeps the token for so long at each visit, and lets one new packet go in that time.
+/// A congested daemon keeps the token for so long at a visit, and orders one payload of its own in that time. A payload may
+/// cost its receivers much more than its bytes (a join is a view of the whole group), so each visit in a row doubles this.
 const HOLD: Duration = Duration::from_millis(2);
+/// Doublings at most.
+const HOLD_DOUBLINGS: u32 = 5;
+/// All members together hold a token no longer than this part of the time after which it counts as lost.
+const HOLD_SHARE: u32 = 4;
 /// The token rests after so many quiet rounds: by then everybody knows that everything is stable.
 const QUIET_ROUNDS: u32 = 3;
 /// A token is not so many visits ahead of the last one seen here: at a million visits a second that is an hour.
@@ -28,6 +33,8 @@ pub(crate) struct Operational {
     rest_until: Instant,
     /// The token is kept back because this daemon is congested, and until when.
     held: Option<(Token, Instant)>,
+    /// Visits in a row at which this daemon was congested.
+    congested_visits: u32,
     /// Highest visit of a token accepted.
     last_visit: u64,
     /// What the token said when it left here last: all received up to, highest given out.
@@ -47,17 +54,26 @@ pub(crate) struct Operational {
     /// Unanswered requests for a sign, and when the next is due.
     asked: u32,
     ask: Instant,
+    /// Who passes the token to this daemon, and when that one is called because no token comes.
+    predecessor: Slot,
+    call: Instant,
     probe: Instant,
     /// When anything is due at all.
     token_loss: Duration,
 }
 
 impl Operational {
-    pub(crate) fn new(now: Instant, successor: Slot, first: Slot, timers: &Timers) -> Self {
+    pub(crate) fn new(
+        now: Instant,
+        (predecessor, successor): (Slot, Slot),
+        first: Slot,
+        timers: &Timers,
+    ) -> Self {
         Self {
             resting: None,
             rest_until: now,
             held: None,
+            congested_visits: 0,
             last_visit: 0,
             left_aru: 0,
             left_seq: 0,
@@ -71,6 +87,8 @@ impl Operational {
             successor,
             asked: 0,
             ask: now + timers.token_retransmit * SILENT_INTERVALS,
+            predecessor,
+            call: now + call_after(timers),
             probe: now + timers.probe_interval,
             token_loss: timers.token_loss,
         }
@@ -82,7 +100,8 @@ impl Operational {
     }
 
     pub(crate) fn deadline(&self) -> Instant {
-        let mut next = self.probe.min(self.ask).min(self.token_seen + self.token_loss);
+        let mut next =
+            self.probe.min(self.ask).min(self.call).min(self.token_seen + self.token_loss);
         if self.resting.is_some() {
             next = next.min(self.rest_until);
         }
@@ -103,7 +122,8 @@ impl Ring {
         let (tag, peers) = (order.tag, self.peers(order));
         let first = order.configuration.members.first().map_or(self.me.slot, |member| member.slot);
         let successor = peers.first().copied().unwrap_or(self.me.slot);
-        let operational = Operational::new(now, successor, first, &self.settings.timers);
+        let neighbours = (peers.last().copied().unwrap_or(self.me.slot), successor);
+        let operational = Operational::new(now, neighbours, first, &self.settings.timers);
         self.phase = State::Operational(operational);
         self.pending = None;
         self.heard.retain(|_, (_, at)| now.since(*at) < Duration::from_secs(60));
@@ -166,6 +186,7 @@ impl Ring {
         self.counters.token_visits += 1;
         op.last_visit = token.visit;
         op.token_seen = now;
+        op.call = now + call_after(&self.settings.timers);
         op.hurry = None;
         op.passed = None;
         let stable = if planted(Bug::StableTooEarly) { token.aru } else { op.left_aru };
@@ -200,7 +221,9 @@ impl Ring {
         let mut fresh: Vec<Bytes> = Vec::new();
         let seq_before = token.seq;
         while (fresh.len() as u32) < allowed {
-            let Some(body) = self.backlog.pack(packet_bytes - DATA_HEADER_BYTES) else { break };
+            let Some(body) = self.backlog.pack(packet_bytes - DATA_HEADER_BYTES, congested) else {
+                break;
+            };
             token.seq += 1;
             let data = Data {
                 tag: token.tag,
@@ -260,12 +283,15 @@ impl Ring {
         }
         let resters = self.rests_here(token.last_sender);
         let State::Operational(op) = &mut self.phase else { return };
+        let most = self.settings.timers.token_loss / (HOLD_SHARE * members);
+        let hold = (HOLD * (1 << op.congested_visits.min(HOLD_DOUBLINGS))).min(most);
+        op.congested_visits = if congested { op.congested_visits.saturating_add(1) } else { 0 };
         if lone || op.rests && resters {
-            let rest = if lone && congested { HOLD } else { self.settings.timers.idle_token };
+            let rest = if lone && congested { hold } else { self.settings.timers.idle_token };
             op.rest_until = now + rest;
             op.resting = Some(token);
         } else if congested {
-            op.held = Some((token, now + HOLD));
+            op.held = Some((token, now + hold));
         } else {
             self.pass(now, token);
         }
@@ -391,6 +417,16 @@ impl Ring {
         }
     }
 
+    /// This daemon's clients have read: a token that is kept back for them goes on.
+    pub(crate) fn release_held(&mut self, now: Instant) {
+        let State::Operational(op) = &mut self.phase else { return };
+        op.congested_visits = 0;
+        if let Some((token, _)) = op.held.take() {
+            self.pass(now, token);
+        }
+        self.flush(now);
+    }
+
     /// There is something to send: wakes a token that rests, here or elsewhere.
     pub(crate) fn wake_token(&mut self, now: Instant) {
         let Some(order) = &self.order else { return };
@@ -418,6 +454,7 @@ impl Ring {
             op.asked = 0;
             op.ask = now + timers.token_retransmit * SILENT_INTERVALS;
             op.token_seen = now;
+            op.call = now + call_after(&timers);
         }
         if op.resting.is_some() && now >= op.rest_until {
             self.release(now);
@@ -429,6 +466,7 @@ impl Ring {
         self.hurry_again(now);
         self.pass_again(now);
         self.watch_successor(now);
+        self.call_predecessor(now);
         self.probe_outside(now);
         let State::Operational(op) = &self.phase else { return };
         let alone = self.order.as_ref().is_some_and(|order| order.configuration.members.len() == 1);
@@ -492,6 +530,21 @@ impl Ring {
         self.send(Destination::Slot(successor), &Packet::Ping { tag });
     }
 
+    /// No token comes: perhaps this daemon's address has changed. Who passes the token learns the new one from this.
+    fn call_predecessor(&mut self, now: Instant) {
+        let interval = self.settings.timers.token_retransmit;
+        let tag = self.order.as_ref().map_or(0, |order| order.tag);
+        let State::Operational(op) = &mut self.phase else { return };
+        if now < op.call {
+            return;
+        }
+        let (predecessor, waits) = (op.predecessor, op.resting.is_none());
+        op.call = now + interval;
+        if waits && predecessor != self.me.slot {
+            self.send(Destination::Slot(predecessor), &Packet::Ping { tag });
+        }
+    }
+
     /// The representative looks for daemons outside the ring.
     fn probe_outside(&mut self, now: Instant) {
         let State::Operational(op) = &mut self.phase else { return };
@@ -509,8 +562,10 @@ impl Ring {
             .filter(|slot| members.iter().all(|member| member.slot != *slot))
             .collect();
         let hash = self.settings.configuration_hash;
-        let probe = Packet::Probe { tag: order.tag, hash, ring: self.settings.ring.0 };
-        for slot in outside {
+        let (ring, claim) = (self.settings.ring.0, self.me.claim);
+        let probe = Packet::Probe { tag: order.tag, hash, ring, claim };
+        // The own slot's name may lead to another daemon that has it.
+        for slot in outside.into_iter().chain([self.me.slot]) {
             for address in self.paths.tries(slot) {
                 self.send(Destination::Address(address), &probe);
             }
@@ -532,7 +587,13 @@ impl Ring {
             return self.refuse(received.slot, received.from, Refusal::ConfigurationMismatch);
         }
         let ours = self.order.as_ref().is_some_and(|order| order.tag == tag);
+        let displaced = self.member(received.slot).filter(|member| member.boot != received.boot);
         match &self.phase {
+            State::Operational(_) if displaced.is_some() && !self.said_farewell() => {
+                // The sender's claim to the slot is higher than that of the member we have there.
+                self.gather(now, Reason::Restarted, &[received.slot]);
+                self.send_join_to_slot(now, received.slot);
+            }
             State::Operational(_)
                 if !ours
                     && self.member(received.slot).is_none()
@@ -566,6 +627,11 @@ impl Ring {
     pub(crate) fn is_shunned(&self, now: Instant, slot: Slot) -> bool {
         self.shunned.get(&slot).is_some_and(|until| now < *until)
     }
+}
+
+/// Without a token for half of the time that makes a silent successor crashed, the predecessor is called.
+fn call_after(timers: &Timers) -> Duration {
+    timers.token_retransmit * timers.token_retransmits / 2
 }
 
 impl Operational {

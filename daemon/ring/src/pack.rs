@@ -47,8 +47,8 @@ impl Backlog {
         self.packed = 0;
     }
 
-    /// The next packet body of at most `room` bytes.
-    pub(crate) fn pack(&mut self, room: usize) -> Option<Bytes> {
+    /// The next packet body of at most `room` bytes; a `single` one has a piece of one payload only.
+    pub(crate) fn pack(&mut self, room: usize, single: bool) -> Option<Bytes> {
         if self.queue.is_empty() {
             return None;
         }
@@ -56,6 +56,9 @@ impl Backlog {
         while let Some((guarantee, payload)) = self.queue.front() {
             let left = payload.len() - self.packed;
             let free = room - body.0.len();
+            if single && !body.0.is_empty() {
+                break;
+            }
             // A length takes at most 4 bytes: bodies are below 256 MiB.
             if free < left.min(LEAST_PIECE_BYTES) + 4 {
                 break;
@@ -160,7 +163,7 @@ mod pack_tests {
         for payload in &payloads {
             backlog.push(Guarantee::Agreed, payload.clone());
         }
-        let bodies: Vec<Bytes> = std::iter::from_fn(|| backlog.pack(1400)).collect();
+        let bodies: Vec<Bytes> = std::iter::from_fn(|| backlog.pack(1400, false)).collect();
         assert!(bodies.iter().all(|body| body.len() <= 1400));
         assert!(bodies[..bodies.len() - 1].iter().all(|body| body.len() > 1400 - 40));
         let mut assembly = Assembly::default();

@@ -1,5 +1,6 @@
 //! The ring's entry points, and the only place where the phase changes.
 
+use crate::claims::Claims;
 use crate::counters::{Counters, Status};
 use crate::form::{Form, Pending};
 use crate::gather::Gather;
@@ -65,6 +66,8 @@ pub struct Ring {
     /// Slots of attempts this daemon was complete for and never installed.
     pub(crate) obligation: BTreeSet<Slot>,
     pub(crate) pending: Option<Pending>,
+    /// Who has which slot, and who wants it.
+    pub(crate) claims: Claims,
     leaving: Option<Leaving>,
     /// When this daemon told everybody last whom it knows.
     pub(crate) announced: Instant,
@@ -111,6 +114,7 @@ impl Ring {
             shunned: BTreeMap::new(),
             obligation: BTreeSet::new(),
             pending: None,
+            claims: Claims::default(),
             leaving: None,
             announced: Instant(0),
             congested: false,
@@ -154,8 +158,11 @@ impl Ring {
 
     /// Says whether this daemon can take what is delivered. While it can't, all daemons of the ring send a trickle only, so
     /// that what waits for slow readers stays bounded; submissions wait in their backlogs.
-    pub fn set_congested(&mut self, congested: bool) {
-        self.congested = congested;
+    pub fn set_congested(&mut self, now: Instant, congested: bool) {
+        let before = core::mem::replace(&mut self.congested, congested);
+        if before && !congested {
+            self.release_held(now);
+        }
     }
 
     /// Begins an orderly leave: what was submitted is ordered and made stable, then [`Output::Left`] comes.
@@ -168,9 +175,6 @@ impl Ring {
 
     /// What a slot's name resolved to. May be called at any time, with the same addresses too.
     pub fn resolved(&mut self, now: Instant, slot: Slot, addresses: &[SocketAddr]) {
-        if slot == self.me.slot {
-            return;
-        }
         let new = self.paths.tries(slot);
         self.paths.resolved(slot, addresses);
         if matches!(self.phase, State::Gather(_)) && new != self.paths.tries(slot) {
@@ -188,9 +192,11 @@ impl Ring {
     #[must_use]
     pub fn status(&self) -> Status {
         let order = self.order.as_ref();
+        let occupant = self.claims.occupant();
         Status {
             phase: match &self.phase {
                 _ if self.leaving.is_some() => Phase::Leaving,
+                State::Gather(_) if occupant.is_some() => Phase::Waiting,
                 State::Operational(_) => Phase::Operational,
                 State::Gather(_) => Phase::Gather,
                 State::Form(form) if form.planned() => Phase::Recovery,
@@ -198,6 +204,7 @@ impl Ring {
                 State::Stopped => Phase::Leaving,
             },
             me: self.me,
+            occupant,
             configuration: order.map(Order::id),
             members: order.map(|order| order.configuration.members.clone()).unwrap_or_default(),
             seq: order.map_or(0, |order| order.high),
@@ -231,7 +238,7 @@ impl Ring {
             .as_ref()
             .filter(|leaving| leaving.farewells > 0)
             .map(|leaving| leaving.next);
-        phase.into_iter().chain(leaving).min()
+        phase.into_iter().chain(leaving).chain(self.claims.deadline()).min()
     }
 
     /// Time passed.
@@ -240,9 +247,10 @@ impl Ring {
         match &self.phase {
             State::Operational(_) => self.operational_timeout(now, late),
             State::Gather(_) => self.gather_timeout(now, late),
-            State::Form(_) => self.form_timeout(now),
+            State::Form(_) => self.form_timeout(now, late),
             State::Stopped => {}
         }
+        self.claims_timeout(now, late);
         self.continue_leaving(now);
     }
 
@@ -284,12 +292,18 @@ impl Ring {
         }
         if self.paths.matches(received.slot, received.boot, received.from) {
             self.heard.insert(received.slot, (received.boot, now));
+            self.occupant_answers(received.slot, received.boot);
             return self.act(now, received, packet);
         }
         let known = self.paths.is_valid(received.slot, received.boot);
         let worth = matches!(
             packet,
-            Packet::Join(_) | Packet::Probe { .. } | Packet::Propose(_) | Packet::Part { .. }
+            Packet::Join(_)
+                | Packet::Probe { .. }
+                | Packet::Propose(_)
+                | Packet::Part { .. }
+                | Packet::SlotClaimed { .. }
+                | Packet::Superseded { .. }
         );
         if known || worth {
             let remember =
@@ -305,32 +319,12 @@ impl Ring {
         if known {
             // Same daemon, new address: its packets count, the address only after the echo.
             self.heard.insert(received.slot, (received.boot, now));
+            self.occupant_answers(received.slot, received.boot);
             self.act(now, received, packet);
         }
     }
 
-    /// The address was proved: use it, and act on what was remembered.
-    fn prove(&mut self, now: Instant, received: &Received, remembered: Option<Bytes>) {
-        let (slot, boot) = (received.slot, received.boot);
-        if let Some(member) = self.member(slot)
-            && member.boot != boot
-            && self.paths.address(slot) != Some(received.from)
-            && self.recently_heard(now, slot, member.boot)
-        {
-            // Another daemon in an occupied slot: it waits while the member answers.
-            self.refuse(slot, received.from, Refusal::SlotClaimed);
-            return self
-                .send(Destination::Address(received.from), &Packet::SlotClaimed { by: member });
-        }
-        self.paths.set(slot, boot, received.from);
-        self.heard.insert(slot, (boot, now));
-        self.outputs.push_back(Output::Path { slot, address: received.from });
-        if let Some(packet) = remembered.and_then(|bytes| Packet::decode(bytes).ok()) {
-            self.act(now, received, packet);
-        }
-    }
-
-    fn act(&mut self, now: Instant, received: &Received, packet: Packet) {
+    pub(crate) fn act(&mut self, now: Instant, received: &Received, packet: Packet) {
         let slot = received.slot;
         match packet {
             Packet::Data(data) => self.on_data(now, slot, data, received.packet.clone()),
@@ -345,12 +339,12 @@ impl Ring {
             Packet::Request { tag, ranges } => self.on_request(slot, tag, &ranges),
             Packet::Complete { tag } => self.on_complete(now, slot, tag),
             Packet::Install { tag } => self.on_install(now, tag),
-            Packet::Probe { tag, hash, ring } => self.on_probe(now, received, tag, (hash, ring)),
+            Packet::Probe { tag, hash, ring, .. } => {
+                self.on_probe(now, received, tag, (hash, ring));
+            }
             Packet::Leave { tag } => self.on_leave(now, received, tag),
-            // One that was never in a ring waits for the slot; one that was gone for a while has lost it.
-            Packet::SlotClaimed { by } if self.me.claim > Claim(0) => self.on_superseded(by),
-            Packet::SlotClaimed { .. } => {}
-            Packet::Superseded { by } => self.on_superseded(by),
+            Packet::SlotClaimed { by, at } => self.on_slot_claimed(now, by, at),
+            Packet::Superseded { by } => self.on_slot_claimed(now, by, None),
             Packet::Part { message, index, count, bytes } => {
                 if let Some(whole) =
                     self.parts.take((slot, received.boot), (message, index, count), bytes)
@@ -361,13 +355,6 @@ impl Ring {
                 }
             }
             Packet::Challenge { .. } | Packet::Echo { .. } => {}
-        }
-    }
-
-    pub(crate) fn on_superseded(&mut self, by: DaemonId) {
-        if by.slot == self.me.slot && (by.claim, by.boot) > (self.me.claim, self.me.boot) {
-            self.phase = State::Stopped;
-            self.outputs.push_back(Output::Superseded { by });
         }
     }
 
@@ -415,12 +402,6 @@ impl Ring {
     pub(crate) fn member(&self, slot: Slot) -> Option<DaemonId> {
         let members = &self.order.as_ref()?.configuration.members;
         members.iter().find(|member| member.slot == slot).copied()
-    }
-
-    pub(crate) fn recently_heard(&self, now: Instant, slot: Slot, boot: BootId) -> bool {
-        self.heard.get(&slot).is_some_and(|(known, at)| {
-            *known == boot && now.since(*at) < self.settings.timers.consensus_timeout * 2
-        })
     }
 
     pub(crate) fn wall_clock_milliseconds(&self, now: Instant) -> u64 {
@@ -481,6 +462,7 @@ impl Ring {
             old: self.order.as_ref().map(Order::id),
             candidates: gather.candidates.values().copied().collect(),
             failed: gather.failed.iter().copied().collect(),
+            claims: self.claims.of(gather.candidates.values()),
         }
     }
 
@@ -525,6 +507,8 @@ impl Ring {
         if let Some(me) = configuration.members.iter().find(|member| member.slot == self.me.slot) {
             self.me.claim = me.claim;
         }
+        self.claims.learn(&configuration.members);
+        self.claims.admitted();
         let order = Order::new(configuration.clone());
         self.outputs.push_back(Output::Peers(self.peers(&order)));
         self.outputs.extend(after);

@@ -261,11 +261,16 @@ impl World {
             }
             12 => Packet::Complete { tag },
             13 => Packet::Install { tag },
-            14 => Packet::Probe { tag, hash: 7, ring: self.random.near(1) as u32 },
+            14 => Packet::Probe {
+                tag,
+                hash: 7,
+                ring: self.random.near(1) as u32,
+                claim: Claim(self.random.near(3)),
+            },
             15 => match self.random.below(5) {
                 0 => Packet::Leave { tag },
                 1 => Packet::Superseded { by: self.daemon() },
-                2 => Packet::SlotClaimed { by: self.daemon() },
+                2 => Packet::SlotClaimed { by: self.daemon(), at: Some(address(3)) },
                 3 => Packet::Hurry { tag },
                 _ => Packet::Ping { tag },
             },
@@ -313,6 +318,7 @@ impl World {
                 .map(|_| self.daemon())
                 .map(|daemon| (daemon.slot, daemon.boot))
                 .collect(),
+            claims: vec![(Slot(1), Claim(self.random.near(5)))],
         }
     }
 
@@ -473,6 +479,7 @@ fn a_join_of_the_last_epoch_does_not_stop_the_others() {
         old,
         candidates: vec![world.real(0), me],
         failed: Vec::new(),
+        claims: vec![(Slot(1), Claim(u64::MAX))],
     };
     world.receive(0, (1, world.boots[1], address(1)), Packet::Join(join).encode());
     world.pass(Duration::from_secs(2));
@@ -491,7 +498,7 @@ fn a_lone_ring_takes_no_data_of_strangers() {
     let id = world.rings[0].status().configuration.expect("it is in a configuration");
     let (tag, stranger) = (tag(&id), (1, BootId(99), address(1)));
     world.under_way.clear();
-    world.receive(0, stranger, Packet::Probe { tag, hash: 7, ring: 1 }.encode());
+    world.receive(0, stranger, Packet::Probe { tag, hash: 7, ring: 1, claim: Claim(0) }.encode());
     let challenge = world.under_way.pop_back().expect("it proves the address");
     let Ok(Packet::Challenge { nonce }) = Packet::decode(challenge.1) else {
         panic!("it proves the address first")

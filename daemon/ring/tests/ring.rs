@@ -2,6 +2,11 @@
 
 mod network;
 
+mod ring {
+    mod congestion;
+    mod identity;
+}
+
 use core::time::Duration;
 use network::Network;
 use spread_wire::service::Guarantee::{Agreed, Safe};

@@ -110,6 +110,9 @@ impl World {
                 spread_ring::Trace::Refused { slot, why, .. } => {
                     format!("refuses d{slot}: {why:?}")
                 }
+                spread_ring::Trace::Waiting(occupant) => {
+                    format!("waits: its slot has boot {:?}", occupant.daemon.boot)
+                }
             }),
             Output::Deliver(_) | Output::Install(_) => {}
         }

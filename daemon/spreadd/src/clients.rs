@@ -10,12 +10,13 @@ use spread_front::{ConnectionId, Front, FrontOutput, FrontSettings, Peer};
 use spread_wire::link::{LinkEvent, Request};
 use spread_wire::time::Instant;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
@@ -126,9 +127,12 @@ struct Hub {
     dirty: RefCell<BTreeSet<ConnectionId>>,
     /// Wakes the thread's loop when something was read.
     progress: Notify,
+    /// Wakes it when something was written to a session that had much waiting.
+    room: Notify,
     to_ring: mpsc::UnboundedSender<Request>,
     pressure: Arc<Pressure>,
     last: Cell<u64>,
+    snapshots: Arc<Snapshots>,
     started: std::time::Instant,
 }
 
@@ -144,9 +148,11 @@ async fn run(
         connections: RefCell::default(),
         dirty: RefCell::default(),
         progress: Notify::new(),
+        room: Notify::new(),
         to_ring,
         pressure,
         last: Cell::new(0),
+        snapshots: Arc::clone(&snapshots),
         started: std::time::Instant::now(),
     });
     let mut accepting = Vec::new();
@@ -166,16 +172,21 @@ async fn run(
     }
     let mut tick = tokio::time::interval(TICK);
     let (mut stopped, mut drain_by) = (false, None);
+    // Deliveries that wait for sessions to read.
+    let mut waiting: VecDeque<LinkEvent> = VecDeque::new();
     loop {
         tokio::select! {
-            events = from_ring.recv() => {
+            events = from_ring.recv(), if waiting.is_empty() => {
                 let Some(events) = events else { break };
-                hub.link_events(events);
-                // Fan-out yields to readers and writers between batches.
-                tokio::task::yield_now().await;
+                waiting.extend(events);
             }
+            // A session with far too much waiting has read.
+            () = hub.room.notified(), if !waiting.is_empty() => {}
             _ = tick.tick() => {
                 let now = hub.now();
+                if hub.waits() {
+                    hub.end_all();
+                }
                 hub.front.borrow_mut().handle_timeout(now);
                 hub.carry_out();
                 hub.press();
@@ -189,6 +200,9 @@ async fn run(
             }
             () = hub.progress.notified(), if drain_by.is_some() => {}
         }
+        hub.link_events(&mut waiting);
+        // Fan-out yields to readers and writers between batches.
+        tokio::task::yield_now().await;
         // The ring leaves when what clients sent before is on its way.
         if drain_by.is_some_and(|by| std::time::Instant::now() >= by || !hub.is_due()) {
             drain_by = None;
@@ -208,21 +222,38 @@ impl Hub {
         Instant(u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX))
     }
 
+    /// Whether another daemon has the slot: no session is served then.
+    fn waits(&self) -> bool {
+        self.snapshots.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Another daemon has the slot: clients find out at once, and can go elsewhere.
+    fn end_all(&self) {
+        let all: Vec<ConnectionId> = self.connections.borrow().keys().copied().collect();
+        let now = self.now();
+        for id in all {
+            self.front.borrow_mut().closed(now, id);
+        }
+    }
+
     fn is_due(&self) -> bool {
         self.connections.borrow().values().any(|connection| connection.is_due())
     }
 
-    fn link_events(&self, events: Vec<LinkEvent>) {
-        let bytes = pressure::bytes(&events);
-        for (index, event) in events.into_iter().enumerate() {
-            let now = self.now();
-            self.front.borrow_mut().link_event(now, event);
-            if index % EVENTS_PER_FLUSH == EVENTS_PER_FLUSH - 1 {
+    /// Hands events to the front as long as its sessions can take them; the rest stays.
+    fn link_events(&self, events: &mut VecDeque<LinkEvent>) {
+        let mut index = 0;
+        while !self.front.borrow().overfull(self.now()) {
+            let Some(event) = events.pop_front() else { break };
+            let bytes = pressure::bytes(core::slice::from_ref(&event));
+            self.front.borrow_mut().link_event(self.now(), event);
+            self.pressure.taken(bytes);
+            index += 1;
+            if index % EVENTS_PER_FLUSH == 0 {
                 self.carry_out();
             }
         }
         self.carry_out();
-        self.pressure.taken(bytes);
         self.press();
     }
 
@@ -289,6 +320,9 @@ impl Hub {
     }
 
     fn connected(self: &Rc<Self>, stream: Stream, peer: Peer) {
+        if self.waits() {
+            return;
+        }
         let id = ConnectionId(self.last.get() + 1);
         self.last.set(id.0);
         let connection = Connection::new(stream);
@@ -366,6 +400,7 @@ async fn write_on(hub: Rc<Hub>, id: ConnectionId, connection: Rc<Connection>) {
                 let now = hub.now();
                 hub.front.borrow_mut().written(now, id, written);
                 hub.press();
+                hub.room.notify_one();
             }
             Err(_) => return,
         }

@@ -4,7 +4,7 @@ use crate::burst::RingSocket;
 use crate::key_file::KeyFile;
 use crate::pressure::Pressure;
 use crate::settings::Settings;
-use crate::snapshot::{Change, Group, Member, Snapshots};
+use crate::snapshot::{Change, Group, Member, Occupant, Snapshots};
 use anyhow::{Result, bail};
 use spread_engine::{Daemon, DaemonOutput, LinkId};
 use spread_ring::{
@@ -99,6 +99,7 @@ pub(crate) fn start(
         refused: BTreeMap::new(),
         opened: BTreeMap::new(),
         changing: None,
+        waiting_said: None,
         end: None,
     };
     let thread = std::thread::Builder::new().name("ring".into());
@@ -147,6 +148,8 @@ struct Driver {
     opened: BTreeMap<OpenError, u64>,
     /// Since when the membership changes, and why.
     changing: Option<(Instant, String)>,
+    /// When it was logged last that another daemon has the slot.
+    waiting_said: Option<Instant>,
     end: Option<Result<()>>,
 }
 
@@ -170,8 +173,9 @@ impl Driver {
                 return end;
             }
             self.snapshots.turn();
-            self.daemon.set_congested(self.pressure.congested());
             let now = self.clock.now();
+            self.daemon.set_congested(now, self.pressure.congested());
+            self.carry_out();
             let wait = self
                 .daemon
                 .poll_timeout()
@@ -380,7 +384,26 @@ impl Driver {
                 };
                 self.log_refusal(from, why);
             }
+            Trace::Waiting(occupant) => self.waits(&occupant),
         }
+    }
+
+    /// Another daemon has this one's slot: nobody is served, and one line a minute says what to do.
+    fn waits(&mut self, occupant: &spread_ring::Occupant) {
+        self.snapshots.waiting.store(true, Ordering::Relaxed);
+        let now = self.clock.now();
+        if self.waiting_said.is_some_and(|at| now.since(at) < REFUSAL_INTERVAL) {
+            return;
+        }
+        self.waiting_said = Some(now);
+        let name = self.names.get(usize::from(self.me.0)).cloned().unwrap_or_default();
+        let at = occupant.at.map_or_else(|| String::from("another address"), |at| at.to_string());
+        tracing::warn!(
+            "SlotClaimed: slot {name} is taken by the daemon at {at} (boot id {:?}, claim {}), which answers. This one waits \
+             and serves nobody: stop that one, or start this one in a vacant slot",
+            occupant.daemon.boot,
+            occupant.daemon.claim.0
+        );
     }
 
     fn installed(&mut self, configuration: &Configuration) {
@@ -410,6 +433,8 @@ impl Driver {
             members,
         });
         self.write_snapshot();
+        self.waiting_said = None;
+        self.snapshots.waiting.store(false, Ordering::Relaxed);
         self.snapshots.ready.store(true, Ordering::Relaxed);
     }
 
@@ -435,6 +460,11 @@ impl Driver {
         let largest = self.largest_groups();
         self.snapshots.update(|status| {
             status.phase = format!("{:?}", ring.phase);
+            status.slot_claimed = ring.occupant.map(|occupant| Occupant {
+                boot: format!("{:?}", occupant.daemon.boot),
+                claim: occupant.daemon.claim.0,
+                address: occupant.at.map(|at| at.to_string()),
+            });
             status.configuration =
                 ring.configuration.map(|id| format!("{}.{}.{:?}", id.ring.0, id.epoch, id.boot));
             status.members = ring

@@ -223,7 +223,6 @@ impl Settings {
             access: self.access.clone(),
             await_open: false,
             reattaches: false,
-            reattaches: false,
         }
     }
 }

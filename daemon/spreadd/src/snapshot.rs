@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Membership changes that are remembered.
@@ -15,6 +15,8 @@ pub(crate) struct Status {
     pub(crate) version: String,
     pub(crate) ring_number: u32,
     pub(crate) phase: String,
+    /// Condition SlotClaimed: who has this daemon's slot, while it waits for it.
+    pub(crate) slot_claimed: Option<Occupant>,
     pub(crate) configuration: Option<String>,
     pub(crate) configuration_hash: String,
     pub(crate) key_id: u32,
@@ -41,6 +43,14 @@ pub(crate) struct Member {
     pub(crate) name: String,
     pub(crate) boot: String,
     pub(crate) claim: u64,
+}
+
+/// A daemon that has the slot of this one.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Occupant {
+    pub(crate) boot: String,
+    pub(crate) claim: u64,
+    pub(crate) address: Option<String>,
 }
 
 /// A group.
@@ -76,7 +86,9 @@ pub(crate) struct Snapshots {
     front: Mutex<(Vec<Session>, usize, BTreeMap<String, u64>)>,
     /// Turns of the ring's event loop: it has to rise while the daemon is healthy.
     pub(crate) turns: AtomicU64,
-    pub(crate) ready: std::sync::atomic::AtomicBool,
+    pub(crate) ready: AtomicBool,
+    /// Another daemon has the slot: no session is served.
+    pub(crate) waiting: AtomicBool,
 }
 
 impl Snapshots {

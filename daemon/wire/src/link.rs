@@ -1,8 +1,16 @@
 //! What a front (one endpoint) and an engine say to each other over a link.
 //!
-//! In process the values travel as they are; a link to another process will carry the same values as
-//! frames. A link carries one copy of a message however many sessions of the endpoint get it: the front
+//! In process the values travel as they are; a link to another process carries the same values as frames
+//! ([`frame`] is where they begin). A link carries one copy of a message however many sessions of the endpoint get it: the front
 //! fans out by its own sessions' membership at that place of the order.
+
+mod events;
+mod fields;
+pub mod frame;
+mod requests;
+
+pub use fields::ENDPOINT_NAME_BYTES;
+pub use requests::ToEngine;
 
 use crate::ids::{
     EndpointName, EndpointUid, Epoch, GroupId, GroupName, Position, PrivateName, RequestNumber,
@@ -98,7 +106,7 @@ pub struct Multicast {
 }
 
 /// What an engine tells an endpoint, in the total order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkEvent {
     /// The endpoint is served from here on. Requests after `last` have to be sent (again).
     Attached {
@@ -182,7 +190,7 @@ pub enum RefusedAttach {
 }
 
 /// A delivered message.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivered {
     /// Where it stands in the order.
     pub position: Position,
@@ -208,7 +216,7 @@ pub enum Cause {
 }
 
 /// A view of a group.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
     /// Where it stands in the order.
     pub position: Position,

@@ -1,6 +1,7 @@
 //! Bytes from outside: read or refused, never a panic.
 
 use bytes::Bytes;
+use core::net::{IpAddr, SocketAddr};
 use proptest::prelude::*;
 use spread_wire::frame::{
     Connect, Header, Layout, NAME_BYTES_MOST, Refusal, Request, auth_methods, legal_name,
@@ -91,9 +92,10 @@ prop_compose! {
         me in daemon(), old in prop::option::of(configuration()),
         candidates in prop::collection::vec(daemon(), 0..4),
         failed in prop::collection::vec(any::<(u16, u128)>(), 0..4),
+        claims in prop::collection::vec((any::<u16>().prop_map(Slot), number().prop_map(Claim)), 0..4),
     ) -> Packet {
         let failed = failed.into_iter().map(|(slot, boot)| (Slot(slot), BootId(boot))).collect();
-        Packet::Join(Join { ring: RingNumber(ring), hash, attempt, epoch, me, old, candidates, failed })
+        Packet::Join(Join { ring: RingNumber(ring), hash, attempt, epoch, me, old, candidates, failed, claims })
     }
 }
 
@@ -116,8 +118,12 @@ fn tagged() -> impl Strategy<Value = Packet> {
         5 => Packet::Challenge { nonce: tag },
         6 => Packet::Echo { nonce: tag },
         7 => Packet::Sign { tag, visit: tag },
-        _ => Packet::Probe { tag, hash: tag, ring },
+        _ => Packet::Probe { tag, hash: tag, ring, claim: Claim(tag) },
     })
+}
+
+fn address() -> impl Strategy<Value = SocketAddr> {
+    (any::<IpAddr>(), any::<u16>()).prop_map(|(ip, port)| SocketAddr::new(ip, port))
 }
 
 fn packet() -> impl Strategy<Value = Packet> {
@@ -136,7 +142,7 @@ fn packet() -> impl Strategy<Value = Packet> {
     let part = (any::<(u32, u16, u16)>(), bytes(50))
         .prop_map(|((message, index, count), bytes)| Packet::Part { message, index, count, bytes });
     let claims = prop_oneof![
-        daemon().prop_map(|by| Packet::SlotClaimed { by }),
+        (daemon(), prop::option::of(address())).prop_map(|(by, at)| Packet::SlotClaimed { by, at }),
         daemon().prop_map(|by| Packet::Superseded { by }),
     ];
     prop_oneof![data, token(), join(), propose(), state, plan, request, part, claims, tagged()]

@@ -7,12 +7,15 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use spread_ring::{
     Configuration, ConfigurationKind, Delivery, Destination, Output, Received, Ring, Settings,
-    Timers, Windows,
+    Timers, Trace, Windows,
 };
-use spread_wire::ids::{BootId, RingNumber, Slot};
+use spread_wire::ids::{BootId, DaemonId, RingNumber, Slot};
 use spread_wire::service::Guarantee;
 use spread_wire::time::Instant;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+
+/// A daemon of a slot that runs at another address than the slot's is kept under its slot and this.
+pub const ELSEWHERE: u16 = 1000;
 
 /// What one daemon saw, in order.
 #[derive(Clone, Debug)]
@@ -34,6 +37,9 @@ pub struct Node {
     pub seen: Vec<Seen>,
     pub submitted: Vec<Bytes>,
     pub left: Option<Instant>,
+    pub superseded: bool,
+    /// It was told that another daemon has its slot.
+    pub waited: bool,
     paused: bool,
 }
 
@@ -70,6 +76,8 @@ pub struct Network {
     random: u64,
     /// Packets lost, in thousandths.
     pub loss: u64,
+    /// Wall clock of daemons that start, in milliseconds since 1970.
+    pub wall_clock: u64,
     /// Component of each slot; packets between components are lost.
     component: BTreeMap<u16, u32>,
 }
@@ -85,6 +93,7 @@ impl Network {
             count: 0,
             random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
             loss: 0,
+            wall_clock: 1_700_000_000_000,
             component: BTreeMap::new(),
         }
     }
@@ -96,7 +105,9 @@ impl Network {
         self.random.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    pub fn start(&mut self, slot: u16) {
+    /// Starts the daemon of a slot at the slot's address, or at another (`slot + ELSEWHERE`).
+    pub fn start(&mut self, place: u16) {
+        let slot = place % ELSEWHERE;
         let boot = BootId(u128::from(self.random()) << 64 | u128::from(self.random()));
         let settings = Settings {
             ring: RingNumber(1),
@@ -104,7 +115,7 @@ impl Network {
             boot,
             slots: self.slots,
             configuration_hash: 7,
-            wall_clock_milliseconds: 1_700_000_000_000 + self.now.0 / 1_000_000,
+            wall_clock_milliseconds: self.wall_clock + self.now.0 / 1_000_000,
             seed: self.random(),
             packet_bytes: 1400,
             timers: Timers::lan(),
@@ -113,18 +124,20 @@ impl Network {
         let node = Node {
             ring: Some(Ring::new(self.now, settings)),
             boot,
-            address: address(slot),
+            address: address(place),
             paths: BTreeMap::new(),
             peers: Vec::new(),
             seen: Vec::new(),
             submitted: Vec::new(),
             left: None,
+            superseded: false,
+            waited: false,
             paused: false,
         };
-        self.nodes.insert(slot, node);
+        self.nodes.insert(place, node);
         for other in 0..self.slots {
             let now = self.now;
-            self.call(slot, |ring| ring.resolved(now, Slot(other), &[address(other)]));
+            self.call(place, |ring| ring.resolved(now, Slot(other), &[address(other)]));
         }
     }
 
@@ -142,6 +155,20 @@ impl Network {
     pub fn pause(&mut self, slot: u16, paused: bool) {
         if let Some(node) = self.nodes.get_mut(&slot) {
             node.paused = paused;
+        }
+    }
+
+    /// The slot's name leads to these places now, as this daemon is told.
+    pub fn resolve(&mut self, place: u16, slot: u16, places: &[u16]) {
+        let addresses: Vec<SocketAddr> = places.iter().map(|place| address(*place)).collect();
+        let now = self.now;
+        self.call(place, |ring| ring.resolved(now, Slot(slot), &addresses));
+    }
+
+    /// The daemon goes on at another address.
+    pub fn relocate(&mut self, place: u16, to: u16) {
+        if let Some(node) = self.nodes.get_mut(&place) {
+            node.address = address(to);
         }
     }
 
@@ -167,6 +194,10 @@ impl Network {
         self.component.clear();
     }
 
+    pub fn act(&mut self, place: u16, act: impl FnOnce(&mut Ring)) {
+        self.call(place, act);
+    }
+
     fn call(&mut self, slot: u16, act: impl FnOnce(&mut Ring)) {
         if let Some(ring) = self.nodes.get_mut(&slot).and_then(|node| node.ring.as_mut()) {
             act(ring);
@@ -186,10 +217,15 @@ impl Network {
                 }
                 Output::Deliver(delivery) => node.seen.push(Seen::Deliver(delivery)),
                 Output::Install(configuration) => node.seen.push(Seen::Install(configuration)),
-                Output::Left | Output::Superseded { .. } => {
+                Output::Left => {
                     node.left = Some(now);
                     node.ring = None;
                 }
+                Output::Superseded { .. } => {
+                    node.superseded = true;
+                    node.ring = None;
+                }
+                Output::Trace(Trace::Waiting(_)) => node.waited = true,
                 Output::Trace(_) => {}
                 Output::Send { to, packet } => {
                     assert!(packet.len() <= 1400, "a packet of {} bytes", packet.len());
@@ -205,7 +241,7 @@ impl Network {
                         }
                         Destination::Address(address) => vec![address],
                     };
-                    let from = (Slot(slot), node.boot, node.address);
+                    let from = (Slot(slot % ELSEWHERE), node.boot, node.address);
                     for target in targets {
                         self.post(from, target, packet.clone());
                     }
@@ -276,7 +312,9 @@ impl Network {
             return;
         };
         let (from, boot, address) = event.from;
-        if paused || self.component.get(&from.0) != self.component.get(&slot) {
+        let place = self.nodes.iter().find(|(_, node)| node.boot == boot).map(|(place, _)| *place);
+        let place = place.unwrap_or(from.0);
+        if paused || self.component.get(&place) != self.component.get(&slot) {
             return;
         }
         let received = Received { from: address, slot: from, boot, packet: event.packet };
@@ -310,6 +348,12 @@ impl Network {
         ids.len() == 1
             && !ids.contains(&None)
             && slots.iter().all(|slot| self.members(*slot) == slots)
+    }
+
+    /// Claim and boot id that a daemon knows for a slot of its configuration.
+    pub fn occupant(&self, place: u16, slot: u16) -> Option<DaemonId> {
+        let status = self.nodes.get(&place)?.ring.as_ref()?.status();
+        status.members.into_iter().find(|member| member.slot == Slot(slot))
     }
 
     pub fn form(&mut self, slots: &[u16]) -> Duration {

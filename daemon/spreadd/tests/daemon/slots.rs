@@ -1,6 +1,9 @@
 //! Two daemons that want one slot.
 
+use super::http;
 use super::ring::{Daemon, Ring};
+use super::session::open;
+use std::io::{Read as _, Write as _};
 
 #[test]
 fn the_second_daemon_at_one_address_says_that_one_runs() {
@@ -31,6 +34,15 @@ fn elsewhere(ring: &Ring) -> Daemon {
     ring.spawn(8, "second.log", command)
 }
 
+/// What a client that connects gets before it is disconnected.
+fn refused_bytes(daemon: &Daemon) -> Vec<u8> {
+    let mut stream = open(&daemon.clients()).expect("the socket is there");
+    let _ = stream.write_all(&[4, 4, 0, 1, 1, b'a']);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    answer
+}
+
 /// Both are in one ring, and mean the same process in slot d0.
 fn wait_together(other: &Daemon, second: &Daemon) {
     second.wait_members(2);
@@ -52,11 +64,35 @@ fn a_second_daemon_at_another_address_waits_for_the_first_to_end() {
     let line = format!("packets from {address}:4803 are refused: its slot is taken");
     assert_eq!(other.log().matches(&line).count(), 1, "{}", other.log());
     assert_eq!(other.members(), ["d0", "d1"]);
-    daemons[0].connect("alice").assert_works();
+    let mut alice = daemons[0].connect("alice");
+    alice.assert_works();
     assert!(second.log().contains(&format!("for clients on 4803@{address}")), "{}", second.log());
+
+    // It says whom it waits for, forms no ring of its own and serves nobody.
+    let first = format!("{}:4803", daemons[0].address);
+    let claim = daemons[0].status()["members"][0]["claim"].clone();
+    second.wait("it waits", |daemon| daemon.status()["slot_claimed"]["claim"] == claim);
+    let changes = other.status()["changes"].clone();
+    // Longer than a daemon that is alone waits before it forms a ring.
+    for _ in 0..40 {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        let status = second.status();
+        assert_eq!(status["phase"], "Waiting", "{status:#}");
+        assert_eq!(status["slot_claimed"]["address"], first.as_str(), "{status:#}");
+        assert_eq!(status["members"], serde_json::json!([]), "{status:#}");
+        assert_eq!(http::get(&second.admin(), "/readyz").expect("an answer").code, 503);
+        assert_eq!(refused_bytes(&second), b"", "no session is served");
+    }
+    let line = format!("SlotClaimed: slot d0 is taken by the daemon at {first}");
+    assert_eq!(second.log().matches(&line).count(), 1, "one line a minute: {}", second.log());
+    assert!(second.log().contains("stop that one, or start this one in a vacant slot"));
+    assert!(!second.log().contains("in a ring of"), "{}", second.log());
+    assert_eq!(other.status()["changes"], changes, "the ring notices nothing");
+    alice.assert_works();
 
     daemons[0].signal("-KILL");
     wait_together(other, &second);
+    second.wait("it waits no longer", |daemon| daemon.status()["slot_claimed"].is_null());
     second.connect("alice").assert_works();
 }
 

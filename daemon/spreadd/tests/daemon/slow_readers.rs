@@ -119,3 +119,34 @@ async fn a_reader_at_the_edge_of_its_socket_buffer_gets_everything() {
     }
     sending.await.expect("all was sent");
 }
+
+/// A join is a few bytes on the ring and a view of the whole group to who watches it: many joins at once must not end a
+/// session that reads.
+#[tokio::test]
+async fn a_session_that_watches_many_joins_at_once_gets_all_views() {
+    const JOINS: usize = 900;
+    let ring = Ring::new(1);
+    let daemon = ring.start_from(0, &(ring.configuration(0) + "SessionQueueBytes = 65536\n"));
+    daemon.wait_members(1);
+    let socket = ring.path("sockets0").join("4803").display().to_string();
+    let (watches, mut views) = connect(&socket, "watches").await;
+    watches.join("g").await.expect("joined");
+    wait_members(&mut views, 1).await;
+    let mut sessions = Vec::new();
+    for number in 0..JOINS {
+        let connector = Connector::new(format!("j{number}")).membership(false);
+        sessions.push(connector.connect(&socket).await.expect("a session"));
+    }
+    for (sender, _) in &sessions {
+        sender.join("g").await.expect("joined");
+    }
+    // Slowly at first: it always reads, and never keeps up.
+    for members in 2..=JOINS + 1 {
+        let event = views.next().await.expect("a session that reads is never ended");
+        let Some(Event::View(view)) = event else { panic!("{event:?} is no view") };
+        assert_eq!(view.members.len(), members, "each join is one view");
+        if members < 200 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use super::cursor::{ReadError, Reader, Writer};
 use crate::ids::{BootId, Claim, ConfigurationId, DaemonId, RingNumber, Slot};
 use bytes::Bytes;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use spread_bugs::{Bug, planted};
 
 /// Most daemons a list names.
@@ -29,6 +30,8 @@ pub struct Join {
     pub candidates: Vec<DaemonId>,
     /// Daemons it goes on without.
     pub failed: Vec<(Slot, BootId)>,
+    /// Highest claim it knows of for the slots of candidates that have none yet.
+    pub claims: Vec<(Slot, Claim)>,
 }
 
 /// The representative's proposal.
@@ -89,6 +92,40 @@ pub(super) fn read_daemon(from: &mut Reader) -> Result<DaemonId, ReadError> {
     })
 }
 
+/// An address: 0 for none, else 4 or 6, the address, the port.
+pub(super) fn write_address(to: &mut Writer, address: Option<&SocketAddr>) {
+    let Some(address) = address else { return to.u8(0) };
+    match address.ip() {
+        IpAddr::V4(ip) => {
+            to.u8(4);
+            to.bytes(&ip.octets());
+        }
+        IpAddr::V6(ip) => {
+            to.u8(6);
+            to.bytes(&ip.octets());
+        }
+    }
+    to.varint(address.port().into());
+}
+
+pub(super) fn read_address(from: &mut Reader) -> Result<Option<SocketAddr>, ReadError> {
+    let ip = match from.u8()? {
+        0 => return Ok(None),
+        4 => {
+            let mut octets = [0; 4];
+            octets.copy_from_slice(&from.bytes(4)?);
+            IpAddr::V4(Ipv4Addr::from(octets))
+        }
+        6 => {
+            let mut octets = [0; 16];
+            octets.copy_from_slice(&from.bytes(16)?);
+            IpAddr::V6(Ipv6Addr::from(octets))
+        }
+        _ => return Err(ReadError::Bounds),
+    };
+    Ok(Some(SocketAddr::new(ip, from.u16()?)))
+}
+
 pub(super) fn write_configuration(to: &mut Writer, id: &ConfigurationId) {
     to.varint(id.ring.0.into());
     to.varint(id.epoch);
@@ -142,6 +179,11 @@ impl Join {
             to.varint(slot.0.into());
             to.u128(boot.0);
         }
+        to.varint(self.claims.len() as u64);
+        for (slot, claim) in &self.claims {
+            to.varint(slot.0.into());
+            to.varint(claim.0);
+        }
     }
 
     pub(super) fn read(from: &mut Reader) -> Result<Self, ReadError> {
@@ -154,6 +196,7 @@ impl Join {
             old: read_old(from)?,
             candidates: list(from, DAEMONS, read_daemon)?,
             failed: list(from, DAEMONS, |from| Ok((Slot(from.u16()?), BootId(from.u128()?))))?,
+            claims: list(from, DAEMONS, |from| Ok((Slot(from.u16()?), Claim(from.varint()?))))?,
         })
     }
 }

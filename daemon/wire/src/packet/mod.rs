@@ -8,8 +8,9 @@ pub mod cursor;
 
 pub use control::{Join, OldRing, Plan, Propose, State};
 
-use crate::ids::{ConfigurationId, DaemonId, Slot};
+use crate::ids::{Claim, ConfigurationId, DaemonId, Slot};
 use bytes::Bytes;
+use core::net::SocketAddr;
 use cursor::{ReadError, Reader, Writer};
 
 /// Version of all packets.
@@ -94,6 +95,8 @@ pub enum Packet {
         hash: u64,
         /// Ring number.
         ring: u32,
+        /// Its claim to its slot.
+        claim: Claim,
     },
     /// Proves an address.
     Challenge {
@@ -110,10 +113,12 @@ pub enum Packet {
         /// Configuration it leaves.
         tag: u64,
     },
-    /// The slot is taken by a member that answers.
+    /// The receiver's slot is taken by a daemon that answers: it has to wait.
     SlotClaimed {
         /// Who has it.
         by: DaemonId,
+        /// Where that one is, as far as the sender knows.
+        at: Option<SocketAddr>,
     },
     /// Another daemon has the receiver's slot and stays.
     Superseded {
@@ -251,17 +256,19 @@ impl Packet {
             }
             Self::Complete { tag } => tagged(&mut to, COMPLETE, *tag),
             Self::Install { tag } => tagged(&mut to, INSTALL, *tag),
-            Self::Probe { tag, hash, ring } => {
+            Self::Probe { tag, hash, ring, claim } => {
                 tagged(&mut to, PROBE, *tag);
                 to.u64(*hash);
                 to.varint(u64::from(*ring));
+                to.varint(claim.0);
             }
             Self::Challenge { nonce } => tagged(&mut to, CHALLENGE, *nonce),
             Self::Echo { nonce } => tagged(&mut to, ECHO, *nonce),
             Self::Leave { tag } => tagged(&mut to, LEAVE, *tag),
-            Self::SlotClaimed { by } => {
+            Self::SlotClaimed { by, at } => {
                 to.u8(SLOT_CLAIMED);
                 control::write_daemon(&mut to, by);
+                control::write_address(&mut to, at.as_ref());
             }
             Self::Superseded { by } => {
                 to.u8(SUPERSEDED);
@@ -305,11 +312,19 @@ impl Packet {
             REQUEST => Self::Request { tag: from.u64()?, ranges: read_ranges(&mut from)? },
             COMPLETE => Self::Complete { tag: from.u64()? },
             INSTALL => Self::Install { tag: from.u64()? },
-            PROBE => Self::Probe { tag: from.u64()?, hash: from.u64()?, ring: from.u32()? },
+            PROBE => Self::Probe {
+                tag: from.u64()?,
+                hash: from.u64()?,
+                ring: from.u32()?,
+                claim: Claim(from.varint()?),
+            },
             CHALLENGE => Self::Challenge { nonce: from.u64()? },
             ECHO => Self::Echo { nonce: from.u64()? },
             LEAVE => Self::Leave { tag: from.u64()? },
-            SLOT_CLAIMED => Self::SlotClaimed { by: control::read_daemon(&mut from)? },
+            SLOT_CLAIMED => Self::SlotClaimed {
+                by: control::read_daemon(&mut from)?,
+                at: control::read_address(&mut from)?,
+            },
             SUPERSEDED => Self::Superseded { by: control::read_daemon(&mut from)? },
             PART => Self::Part {
                 message: from.u32()?,
