@@ -304,7 +304,9 @@ impl World {
     /// Whether nothing is on its way any more but the token.
     #[must_use]
     pub fn quiet(&self) -> bool {
-        self.nodes.iter().filter(|node| !node.ended).all(Node::quiet)
+        let nobody = self.running().is_empty();
+        let rests = |node: &Node| node.quiet() || nobody && node.remote.is_some();
+        self.nodes.iter().filter(|node| !node.ended).all(rests)
     }
 
     /// Measures a daemon's queues now and then.

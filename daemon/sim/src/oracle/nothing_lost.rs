@@ -23,7 +23,10 @@ pub fn check(history: &History, judgement: &mut Judgement) {
                 let Request::Send { groups, .. } = &asked.request else { continue };
                 let healed = history.healed.is_some_and(|healed| healed <= asked.moment);
                 let outlives = whole && history.processes[session.process].endpoint;
-                if session.process != member.process && !healed && !outlives {
+                // An endpoint elsewhere may just be without a daemon.
+                let there = !history.processes[member.process].endpoint;
+                let everywhere = there && (healed || outlives);
+                if session.process != member.process && !everywhere {
                     continue;
                 }
                 let id = MessageId { session: sender as u32, number: index as u32 };
