@@ -31,7 +31,7 @@ macro_rules! bugs {
             pub const ALL: &[Self] = &[$(Self::$bug,)*];
 
             /// Those that take so many faults at once that seeds find them seldom: a scenario finds them.
-            pub const SELDOM: &[Self] = &[Self::HeldAgain];
+            pub const SELDOM: &[Self] = &[Self::HeldAgain, Self::TablesNotSafe];
 
             /// The name on the command line.
             #[must_use]
@@ -89,6 +89,8 @@ bugs! {
     HeldForgotten = "held-forgotten",
     /// engine: what an abandoned exchange held is submitted again, though others may have applied it
     HeldAgain = "held-again",
+    /// engine: tables are exchanged as AGREED
+    TablesNotSafe = "tables-not-safe",
     /// engine: a part of a table replaces the one before it
     ChunkReplaces = "chunk-replaces",
     /// engine: two components' groups become one without a view

@@ -1,6 +1,7 @@
 //! What waits for the ring, and what the ring has and this daemon did not apply yet.
 
 use bytes::Bytes;
+use spread_bugs::{Bug, planted};
 use spread_wire::ids::RequestNumber;
 use spread_wire::service::Guarantee;
 use std::collections::VecDeque;
@@ -54,7 +55,9 @@ impl Outbound {
         if let Some(payload) = self.chunks.front() {
             // SAFE: who has all tables in the configuration knows that all daemons of it have them, and so will have the
             // views too. Else a SAFE message would be delivered in a view that some member never comes to.
-            let (payload, guarantee) = (payload.clone(), Guarantee::Safe);
+            let safe = !planted(Bug::TablesNotSafe);
+            let guarantee = if safe { Guarantee::Safe } else { Guarantee::Agreed };
+            let payload = payload.clone();
             return Some(Submission { guarantee, payload, number: None });
         }
         let next = self.waiting.front().filter(|_| requests)?;
