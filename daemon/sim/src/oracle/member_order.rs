@@ -10,7 +10,7 @@ pub fn check(history: &History, judgement: &mut Judgement) {
         for event in &session.events {
             let Seen::View(view) = &event.seen else { continue };
             let mut lists = view.vs_sets.iter().chain([&view.members]);
-            if let Some(list) = lists.find(|list| !list.is_sorted_by_key(|name| place(name))) {
+            if let Some(list) = lists.find(|list| !list.is_sorted_by_key(place)) {
                 judgement.broken(event.moment, || {
                     format!("s{number} gets members in the order {list:?}")
                 });
