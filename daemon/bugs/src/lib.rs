@@ -31,7 +31,7 @@ macro_rules! bugs {
             pub const ALL: &[Self] = &[$(Self::$bug,)*];
 
             /// Those that take so many faults at once that seeds find them seldom: a scenario finds them.
-            pub const SELDOM: &[Self] = &[Self::HeldAgain];
+            pub const SELDOM: &[Self] = &[Self::LastReportCounts, Self::HeldAgain, Self::TablesNotSafe];
 
             /// The name on the command line.
             #[must_use]
@@ -79,6 +79,8 @@ bugs! {
     RecoveredTooEarly = "recovered-too-early",
     /// ring: packets that came after the reports are delivered with those that were reported
     UnreportedKept = "unreported-kept",
+    /// ring: a member's second report replaces its first, though plans were made of that
+    LastReportCounts = "last-report-counts",
     /// ring: the next configuration takes the epoch of the last one
     EpochTwice = "epoch-twice",
     /// ring: a daemon forgets to count itself to those whose packets follow a hole
@@ -89,6 +91,8 @@ bugs! {
     HeldForgotten = "held-forgotten",
     /// engine: what an abandoned exchange held is submitted again, though others may have applied it
     HeldAgain = "held-again",
+    /// engine: tables are exchanged as AGREED
+    TablesNotSafe = "tables-not-safe",
     /// engine: a part of a table replaces the one before it
     ChunkReplaces = "chunk-replaces",
     /// engine: two components' groups become one without a view

@@ -174,7 +174,9 @@ impl Ring {
     fn take_state(&mut self, now: Instant, from: Slot, old: Option<OldRing>) {
         let timeout = self.settings.timers.form_timeout;
         let State::Form(form) = &mut self.phase else { return };
-        if form.states.insert(from, old).is_none() {
+        // The first report counts: plans were made of it, and a member that reports again may have received more since.
+        if !form.states.contains_key(&from) || planted(Bug::LastReportCounts) {
+            form.states.insert(from, old);
             form.deadline = now + timeout;
         }
         if form.states.len() == form.propose.members.len() {

@@ -138,6 +138,10 @@ impl World {
         };
         let most = self.network.delay.1.as_micros() as u64 * self.random.pick(&AMBUSH_DELAYS);
         let at = self.now + Duration::from_micros(self.random.below(most));
+        if at >= self.plan.end {
+            // Calm ends all faults: none comes after it.
+            return;
+        }
         let later = &self.plan.actions[self.next_action..];
         let place = self.next_action + later.partition_point(|(known, _)| *known <= at);
         self.plan.actions.insert(place, (at, action));

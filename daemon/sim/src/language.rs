@@ -5,7 +5,7 @@ use crate::history::{Request, Seen};
 use anyhow::{Context, Result, bail, ensure};
 use core::fmt;
 use core::time::Duration;
-use spread_wire::service::Service;
+use spread_wire::service::{Service, bits};
 
 /// Reads a duration: `250us`, `20ms`, `1.5s`.
 pub fn duration(word: &str) -> Result<Duration> {
@@ -318,19 +318,32 @@ impl fmt::Display for Request {
     }
 }
 
+/// A view's cause in words.
+fn cause(word: u32) -> String {
+    match word {
+        bits::CAUSED_BY_JOIN => "a join".into(),
+        bits::CAUSED_BY_LEAVE => "a leave".into(),
+        bits::CAUSED_BY_DISCONNECT => "a disconnect".into(),
+        bits::CAUSED_BY_NETWORK => "the network".into(),
+        other => format!("{other:#x}"),
+    }
+}
+
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Message(message) => {
                 let id = message.id.map(|id| id.to_string()).unwrap_or_default();
                 write!(f, "{id} from {}", message.sender.escape_ascii())?;
-                write!(f, " {:?} to [{}]", message.service, texts(&message.groups))
+                let service = message.service.map_or_else(|| "?".into(), |s| format!("{s:?}"));
+                write!(f, " {service} to [{}]", texts(&message.groups))
             }
             Self::View(view) => {
                 write!(f, "view of {} {:?}", view.group.escape_ascii(), view.id)?;
-                write!(f, " cause {:#x}: [{}]", view.cause, texts(&view.members))?;
+                write!(f, " after {}: [{}]", cause(view.cause), texts(&view.members))?;
                 let sets: Vec<String> = view.vs_sets.iter().map(|set| texts(set)).collect();
-                write!(f, " vs [{}] own {:?}", sets.join(" | "), view.own)
+                let own = view.own.map_or_else(|| "none".into(), |own| own.to_string());
+                write!(f, " vs [{}] own {own}", sets.join(" | "))
             }
             Self::Transition { group, id } => {
                 write!(f, "transition of {} {id:?}", group.escape_ascii())

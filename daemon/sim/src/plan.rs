@@ -257,6 +257,12 @@ impl Plan {
             12 => {
                 let client = random.index(self.clients);
                 self.push(at, Action::Stall(client));
+                for _ in 0..random.between(0, 8) {
+                    let (sender, when) = (random.index(self.clients), random.below(60));
+                    let send = self.one_send(random, sender, 2_000);
+                    let send = Send { bytes: random.index(20_000), ..send };
+                    self.push(at + Duration::from_millis(when), Action::Send(send));
+                }
                 self.push(later, Action::Read(client));
             }
             13 => self.twin(random, at, later, site),

@@ -38,7 +38,8 @@ pub fn parse(text: &str) -> Result<Plan> {
     };
     let mut now = START;
     for (number, line) in text.lines().enumerate() {
-        let line = line.split(" #").next().unwrap_or_default().trim();
+        // `#` alone: private names begin with one.
+        let line = line.split(" # ").next().unwrap_or_default().trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }

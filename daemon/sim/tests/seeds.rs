@@ -21,7 +21,7 @@ fn the_first_seeds_keep_every_promise_and_meet_every_fault() {
                 let outcome = run::seed(seed);
                 assert!(
                     outcome.violations.is_empty(),
-                    "spread-sim replay {seed}\n{}",
+                    "cargo run --profile quick -p spread-sim -- replay {seed}\n{}",
                     outcome.report(40)
                 );
                 coverage.lock().expect("no thread failed").count(&outcome.met);

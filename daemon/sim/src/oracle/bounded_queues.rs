@@ -26,7 +26,9 @@ pub fn measure(world: &mut World, index: ProcessIndex) {
     let gap = ring.seq - ring.aru;
     let unstable = ring.seq - ring.stable;
     // The bound holds for what the token says; packets of its last round may still be on their way to this daemon.
-    let (bound, round) = (u64::from(windows.gap_packets), u64::from(windows.window_packets));
+    // Each daemon may always send one packet, whatever the window says.
+    let round = u64::from(windows.window_packets) + settings.daemons as u64;
+    let bound = u64::from(windows.gap_packets);
     let (gap_most, unstable_most) = (bound + round, bound + 2 * round);
     let waiting_most =
         settings.bounds.waiting_bytes.max(2 * settings.request_bytes) + ONE_REQUEST_BYTES;

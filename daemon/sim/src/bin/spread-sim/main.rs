@@ -83,7 +83,8 @@ fn explain(bad: &Outcome, options: Options) {
     let again = run::seed_with(bad.seed, Options { timeline: true, ..options });
     println!("\nseed {}: {}", bad.seed, again.report(AROUND));
     let bug = options.bug.map(|bug| format!(" --bug {}", bug.name())).unwrap_or_default();
-    println!("the whole of it: spread-sim replay {}{bug}", bad.seed);
+    let program = std::env::args().next().unwrap_or_else(|| "spread-sim".into());
+    println!("the whole of it: {program} replay {}{bug}", bad.seed);
 }
 
 fn replay(seed: u64, options: Options) -> Result<bool> {
