@@ -31,7 +31,12 @@ macro_rules! bugs {
             pub const ALL: &[Self] = &[$(Self::$bug,)*];
 
             /// Those that take so many faults at once that seeds find them seldom: a scenario finds them.
-            pub const SELDOM: &[Self] = &[Self::LastReportCounts, Self::HeldAgain, Self::TablesNotSafe];
+            pub const SELDOM: &[Self] = &[
+                Self::LastReportCounts,
+                Self::HeldAgain,
+                Self::TablesNotSafe,
+                Self::AcknowledgedEarly,
+            ];
 
             /// The name on the command line.
             #[must_use]
@@ -133,4 +138,12 @@ bugs! {
     ReportOffByOne = "report-off-by-one",
     /// wire: tables do not say which groups lost members
     MarksNotTold = "marks-not-told",
+    /// engine: an attach may say itself what was ordered of the endpoint
+    AttachBelieved = "attach-believed",
+    /// engine: requests are acknowledged to other processes before all daemons have them
+    AcknowledgedEarly = "acknowledged-early",
+    /// front: an endpoint that attaches elsewhere does not tell its sessions of the cut
+    CutNotTold = "cut-not-told",
+    /// front: what was ordered while an endpoint had no daemon is not caught up with
+    NotCaughtUp = "not-caught-up",
 }

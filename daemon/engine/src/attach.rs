@@ -10,6 +10,7 @@ use crate::groups::{Endpoint, Member, MemberKey};
 use crate::outbound::ATTACH;
 use crate::settings::LinkId;
 use crate::view::{attach_hash, group_id};
+use spread_bugs::{Bug, planted};
 use spread_wire::ids::{
     EndpointId, EndpointName, EndpointUid, Epoch, GroupName, RequestNumber, Slot,
 };
@@ -87,6 +88,9 @@ impl Engine {
         let known = self.state.lost.remove(&attach.uid);
         let mut endpoint = known.unwrap_or_else(|| Endpoint::new(attach.name.clone(), None));
         endpoint.attach = Some((attach.uid, attach.epoch));
+        if planted(Bug::AttachBelieved) {
+            endpoint.last = RequestNumber(attach.lowest_held.0 - 1);
+        }
         let groups = endpoint.groups();
         // Meanwhile other endpoints' sessions may have taken names.
         endpoint.sessions.retain(|_, known| !self.state.names.contains_key(&known.name));

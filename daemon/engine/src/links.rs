@@ -5,6 +5,7 @@
 //! has forgotten, survives the crash of its daemon.
 
 use crate::settings::{EngineOutput, LinkId};
+use spread_bugs::{Bug, planted};
 use spread_wire::ids::{EndpointUid, RequestNumber, Seq};
 use spread_wire::link::LinkEvent;
 use std::collections::{BTreeMap, VecDeque};
@@ -143,6 +144,9 @@ impl Links {
             return self.tell(0, LinkEvent::Acknowledged { number });
         }
         self.tell(endpoint, event);
+        if planted(Bug::AcknowledgedEarly) {
+            return self.tell(endpoint, LinkEvent::Acknowledged { number });
+        }
         if let Some(remote) = self.remote.get_mut(&endpoint) {
             remote.unacknowledged.push_back((seq, number));
         }

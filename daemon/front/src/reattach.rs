@@ -6,6 +6,7 @@
 
 use crate::front::{Front, FrontOutput};
 use bytes::Bytes;
+use spread_bugs::{Bug, planted};
 use spread_wire::frame;
 use spread_wire::ids::{Epoch, GroupId, GroupName, Position, RequestNumber, SessionId};
 use spread_wire::link::{Attach, LinkEvent, RequestBody, View};
@@ -135,8 +136,12 @@ impl Front {
     ) {
         self.reattach.epoch = self.reattach.epoch.max(epoch);
         if core::mem::replace(&mut self.reattach.known, true) {
-            self.cut_off(now);
-            self.catch_up(now, last);
+            if !planted(Bug::CutNotTold) {
+                self.cut_off(now);
+            }
+            if !planted(Bug::NotCaughtUp) {
+                self.catch_up(now, last);
+            }
             self.end_refused(last, sessions);
         }
         self.reattach.applied = self.reattach.applied.max(last);

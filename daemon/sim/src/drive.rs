@@ -285,9 +285,8 @@ impl World {
     }
 
     fn record_seen(&mut self, client: usize, session: SessionIndex, mut seen: Seen) {
-        match &mut seen {
-            Seen::View(view) => view.place = self.history.next_place(session),
-            _ => {}
+        if let Seen::View(view) = &mut seen {
+            view.place = self.history.next_place(session);
         }
         let moment = self.history.tick(self.now);
         self.trace.line(moment, || format!("c{client} s{session} gets {seen}"));

@@ -409,6 +409,7 @@ impl core::fmt::Display for Plan {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         writeln!(f, "seed {}", self.seed)?;
         writeln!(f, "daemons {}\nclients {}", self.settings.daemons, self.clients)?;
+        writeln!(f, "endpoints {}", self.endpoints)?;
         for line in crate::scenario::show_settings(&self.settings) {
             writeln!(f, "{line}")?;
         }
