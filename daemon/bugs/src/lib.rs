@@ -31,12 +31,7 @@ macro_rules! bugs {
             pub const ALL: &[Self] = &[$(Self::$bug,)*];
 
             /// Those that take so many faults at once that seeds find them seldom: a scenario finds them.
-            pub const SELDOM: &[Self] = &[
-                Self::LastReportCounts,
-                Self::HeldAgain,
-                Self::TablesNotSafe,
-                Self::AcknowledgedEarly,
-            ];
+            pub const SELDOM: &[Self] = &[Self::LastReportCounts, Self::HeldAgain, Self::TablesNotSafe];
 
             /// The name on the command line.
             #[must_use]

@@ -144,11 +144,9 @@ impl Links {
             return self.tell(0, LinkEvent::Acknowledged { number });
         }
         self.tell(endpoint, event);
-        if planted(Bug::AcknowledgedEarly) {
-            return self.tell(endpoint, LinkEvent::Acknowledged { number });
-        }
         if let Some(remote) = self.remote.get_mut(&endpoint) {
-            remote.unacknowledged.push_back((seq, number));
+            let early = planted(Bug::AcknowledgedEarly);
+            remote.unacknowledged.push_back((if early { Seq(0) } else { seq }, number));
         }
     }
 
