@@ -13,18 +13,20 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 /// The groups of one cluster: `spread-e2e/CLUSTER/{services/NAME,nodeN}`.
 pub(crate) struct Cgroups {
     cluster: String,
-    /// Mounted hierarchies: one per controller in version 1, one in version 2.
+    /// Hierarchies with controllers: one each in version 1, one for all in version 2.
     hierarchies: Vec<PathBuf>,
+    /// One of version 2 beside those of version 1, in which runc makes groups, too.
+    beside: Vec<PathBuf>,
 }
 
 impl Cgroups {
     pub(crate) fn new(cluster: &str) -> Result<Self> {
         let mounts = fs::read_to_string("/proc/self/mounts").context("/proc/self/mounts")?;
-        let hierarchies = hierarchies(&mounts);
+        let (hierarchies, beside) = hierarchies(&mounts);
         if hierarchies.is_empty() {
             bail!("a cluster needs cgroups, and none are mounted");
         }
-        Ok(Self { cluster: cluster.to_owned(), hierarchies })
+        Ok(Self { cluster: cluster.to_owned(), hierarchies, beside })
     }
 
     /// Why cgroups can't be had here.
@@ -127,7 +129,7 @@ impl Cgroups {
 
     /// Removes the cluster's groups; they have to be empty of processes.
     pub(crate) fn remove(&self) -> Result<()> {
-        for hierarchy in &self.hierarchies {
+        for hierarchy in self.hierarchies.iter().chain(&self.beside) {
             let top = hierarchy.join(TOP);
             let folder = top.join(&self.cluster);
             if folder.exists() {
@@ -140,8 +142,8 @@ impl Cgroups {
     }
 }
 
-/// Where hierarchies are mounted: those of version 1, or the one of version 2.
-fn hierarchies(mounts: &str) -> Vec<PathBuf> {
+/// Where hierarchies with controllers are mounted (those of version 1, or the one of version 2), and one without.
+fn hierarchies(mounts: &str) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let of = |kind: &str| -> Vec<PathBuf> {
         let words = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
         words
@@ -149,8 +151,8 @@ fn hierarchies(mounts: &str) -> Vec<PathBuf> {
             .filter_map(|words| words.get(1).map(PathBuf::from))
             .collect()
     };
-    let first = of("cgroup");
-    if first.is_empty() { of("cgroup2") } else { first }
+    let (first, second) = (of("cgroup"), of("cgroup2"));
+    if first.is_empty() { (second, first) } else { (first, second) }
 }
 
 fn subfolders(folder: &Path) -> Vec<PathBuf> {
@@ -188,10 +190,11 @@ mod tests {
     fn version_1_goes_before_version_2() {
         let hybrid = "tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\ncgroup \
                       /sys/fs/cgroup/pids cgroup rw,pids 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
-        let found = hierarchies(hybrid);
+        let (found, beside) = hierarchies(hybrid);
         assert_eq!(found, [Path::new("/sys/fs/cgroup/cpu"), Path::new("/sys/fs/cgroup/pids")]);
+        assert_eq!(beside, [Path::new("/sys/fs/cgroup/unified")]);
         let second = "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n";
-        assert_eq!(hierarchies(second), [Path::new("/sys/fs/cgroup")]);
-        assert!(hierarchies("").is_empty());
+        assert_eq!(hierarchies(second).0, [Path::new("/sys/fs/cgroup")]);
+        assert!(hierarchies("").0.is_empty());
     }
 }

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 const SHIM_SOCKETS: &str = "/run/containerd/s/";
 /// Where CNI keeps what plugins answered; its place can't be chosen either.
 const CNI_RESULTS: [&str; 2] = ["/var/lib/cni/results", "/var/lib/cni/cache/results"];
+/// Where containerd has a folder for each pod, inside a node's.
+const SANDBOXES: &str = "containerd/io.containerd.grpc.v1.cri/sandboxes";
 /// Where the kubelet links logs of containers.
 const CONTAINER_LOGS: &str = "/var/log/containers";
 
@@ -18,12 +20,15 @@ const CONTAINER_LOGS: &str = "/var/log/containers";
 pub(crate) fn remove(cluster: &str, folder: &Path) -> Result<()> {
     let cgroups = Cgroups::new(cluster)?;
     let sockets = shim_sockets(&cgroups);
-    let steps: [(&str, Result<()>); 6] = [
+    let sandboxes = sandboxes(folder);
+    let steps: [(&str, Result<()>); 8] = [
         ("ending processes", cgroups.kill(Cgroups::all_processes)),
         ("unmounting", mounts::remove_below(folder)),
         ("removing network namespaces", network::remove(cluster)),
         ("removing cgroups", cgroups.remove()),
-        ("removing files elsewhere", remove_outside(cluster, folder, &sockets)),
+        ("removing sockets", remove_sockets(&sockets)),
+        ("removing answers of CNI", remove_cni_results(cluster, &sandboxes)),
+        ("removing links to logs", remove_log_links(folder)),
         ("removing files", remove_folder(folder)),
     ];
     steps.into_iter().try_for_each(|(what, outcome)| outcome.context(what))
@@ -59,29 +64,47 @@ fn shim_sockets(cgroups: &Cgroups) -> Vec<PathBuf> {
     found
 }
 
-fn remove_outside(cluster: &str, folder: &Path, sockets: &[PathBuf]) -> Result<()> {
+/// Ids of the cluster's pods, by which CNI names its files.
+fn sandboxes(folder: &Path) -> Vec<String> {
+    let below = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten();
+    let nodes = below(folder.to_owned());
+    let pods = nodes.flat_map(|node| below(node.path().join(SANDBOXES)));
+    pods.map(|pod| pod.file_name().to_string_lossy().into_owned()).collect()
+}
+
+fn remove_sockets(sockets: &[PathBuf]) -> Result<()> {
     for socket in sockets {
+        // A shim that ended in order has removed its own.
         let _ = fs::remove_file(socket);
     }
-    let prefix = format!("{}-", network_name(cluster, None));
-    for results in CNI_RESULTS {
-        remove_where(Path::new(results), |name, _| name.starts_with(&prefix))?;
-    }
-    remove_where(Path::new(CONTAINER_LOGS), |_, path| {
-        fs::read_link(path).is_ok_and(|target| target.starts_with(folder))
-    })?;
-    // Folders that only clusters like this one fill.
-    for empty in [
+    remove_if_empty(&[
         SHIM_SOCKETS,
         "/run/containerd/io.containerd.runtime.v2.task",
         "/run/containerd",
-        CNI_RESULTS[0],
-        CNI_RESULTS[1],
-        "/var/lib/cni/cache",
-        "/var/lib/cni",
-        CONTAINER_LOGS,
-    ] {
-        let _ = fs::remove_dir(empty);
+    ])
+}
+
+fn remove_cni_results(cluster: &str, sandboxes: &[String]) -> Result<()> {
+    let network = format!("{}-", network_name(cluster, None));
+    for results in CNI_RESULTS {
+        remove_where(Path::new(results), |name, _| {
+            name.starts_with(&network) || sandboxes.iter().any(|id| name.contains(id.as_str()))
+        })?;
+    }
+    remove_if_empty(&[CNI_RESULTS[0], CNI_RESULTS[1], "/var/lib/cni/cache", "/var/lib/cni"])
+}
+
+fn remove_log_links(folder: &Path) -> Result<()> {
+    remove_where(Path::new(CONTAINER_LOGS), |_, path| {
+        fs::read_link(path).is_ok_and(|target| target.starts_with(folder))
+    })?;
+    remove_if_empty(&[CONTAINER_LOGS])
+}
+
+/// Folders that programs of a cluster make; others may use them, too.
+fn remove_if_empty(folders: &[&str]) -> Result<()> {
+    for folder in folders {
+        let _ = fs::remove_dir(folder);
     }
     Ok(())
 }
