@@ -167,6 +167,11 @@ impl Daemon {
             .unwrap_or_else(|code| panic!("{user} is refused with {code}"))
     }
 
+    /// Number of the process that was started.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: &str) {
         let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
         assert!(status.is_ok_and(|status| status.success()), "the signal was sent");
