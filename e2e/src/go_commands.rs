@@ -25,6 +25,8 @@ pub enum Module {
     CoreDns,
     /// Installs charts.
     Helm,
+    /// Runs the charts' own tests.
+    HelmUnittest,
 }
 
 impl Module {
@@ -34,6 +36,7 @@ impl Module {
             Self::Kubernetes => "kubernetes",
             Self::CoreDns => "coredns",
             Self::Helm => "helm",
+            Self::HelmUnittest => "helm-unittest",
         }
     }
 
@@ -51,6 +54,9 @@ impl Module {
             ],
             Self::CoreDns => &[("github.com/coredns/coredns", "coredns")],
             Self::Helm => &[("helm.sh/helm/v4/cmd/helm", "helm")],
+            Self::HelmUnittest => {
+                &[("github.com/helm-unittest/helm-unittest/cmd/helm-unittest", "helm-unittest")]
+            }
         }
     }
 
