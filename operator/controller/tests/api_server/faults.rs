@@ -36,12 +36,15 @@ impl Faults {
     fn next(&self, request: &Request<Body>) -> Fault {
         let writes = request.method() != http::Method::GET;
         let watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
-        let left = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        let left =
+            self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         if left.is_err() {
             return Fault::None;
         }
         // A splitmix step: the same seed gives the same faults.
-        let mut z = self.seed.wrapping_add(self.count.fetch_add(1, Ordering::SeqCst).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut z = self.seed.wrapping_add(
+            self.count.fetch_add(1, Ordering::SeqCst).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+        );
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         match (z ^ (z >> 31)) % 12 {
@@ -106,7 +109,9 @@ where
                     "message": "planted", "reason": "Planted", "metadata": {}, "details": {},
                 });
                 let code = StatusCode::from_u16(code)?;
-                Ok(Response::builder().status(code).body(Body::from(body.to_string().into_bytes()))?)
+                Ok(Response::builder()
+                    .status(code)
+                    .body(Body::from(body.to_string().into_bytes()))?)
             }),
         }
     }
@@ -132,7 +137,11 @@ async fn it_converges_through_lost_replies_conflicts_and_errors() {
         world.apply("orders", &json!({"replicas": 4})).await;
         wait("it is scaled", async || {
             let set = world.child("StatefulSet", "orders-r1").await;
-            if set.data["spec"]["replicas"] == 4 { Ok(()) } else { Err(set.data["spec"]["replicas"].clone()) }
+            if set.data["spec"]["replicas"] == 4 {
+                Ok(())
+            } else {
+                Err(set.data["spec"]["replicas"].clone())
+            }
         })
         .await;
         world.reason("orders", "Stalled", "Progressing").await;
