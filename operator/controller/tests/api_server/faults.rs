@@ -2,8 +2,11 @@
 //! throttling, errors, closed watches.
 
 use crate::world::{Operator, Start, World, config, wait};
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{Request, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full};
 use kube::client::{Body, ClientBuilder};
 use kube::{Client, ResourceExt as _};
 use serde_json::json;
@@ -23,6 +26,8 @@ enum Fault {
     /// It is answered so, and not done.
     Answer(u16),
 }
+
+type Answer = UnsyncBoxBody<Bytes, BoxError>;
 
 /// Faults from a seed, for so many requests of each kind; then all is well.
 #[derive(Clone)]
@@ -77,10 +82,10 @@ impl<S, B> Service<Request<Body>> for Faulty<S>
 where
     S: Service<Request<Body>, Response = Response<B>, Error = BoxError> + Send + 'static,
     S::Future: Send + 'static,
-    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    type Response = Response<Body>;
+    type Response = Response<Answer>;
     type Error = BoxError;
     type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
 
@@ -98,7 +103,7 @@ where
                     let answer = answer.await?;
                     match fault {
                         Fault::LostAfter => Err(lost()),
-                        _ => Ok(answer.map(Body::wrap_body)),
+                        _ => Ok(answer.map(|body| body.map_err(Into::into).boxed_unsync())),
                     }
                 })
             }
@@ -108,10 +113,10 @@ where
                     "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
                     "message": "planted", "reason": "Planted", "metadata": {}, "details": {},
                 });
+                let planted = Full::new(Bytes::from(body.to_string()));
+                let planted = planted.map_err(|never| match never {}).boxed_unsync();
                 let code = StatusCode::from_u16(code)?;
-                Ok(Response::builder()
-                    .status(code)
-                    .body(Body::from(body.to_string().into_bytes()))?)
+                Ok(Response::builder().status(code).body(planted)?)
             }),
         }
     }
