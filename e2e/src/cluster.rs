@@ -9,34 +9,17 @@ use crate::image::Image;
 use crate::kubectl::Kubectl;
 use crate::kubelet::{self, Node};
 use crate::launch::{Launch as _, Services};
+use crate::options::Options;
 use crate::progress::Step;
 use crate::{coredns, network, packages, static_build, teardown};
 use anyhow::{Context, Result, bail, ensure};
-use serde::{Deserialize, Serialize};
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Folder of all clusters.
-const FOLDER: &str = "/var/lib/spread-e2e";
-/// What a cluster was made with, inside its folder.
-const OPTIONS: &str = "options.json";
-/// Most nodes of a cluster.
-pub const NODES_MAX: usize = 3;
 /// Pods of the cluster itself may take this long.
 const START_TIMEOUT: Duration = Duration::from_secs(180);
-
-/// What a cluster is made of.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Options {
-    /// Name, lowercase letters and digits; clusters of different names stand side by side.
-    pub name: String,
-    /// Nodes, 1 to [`NODES_MAX`].
-    pub nodes: usize,
-    /// Address families.
-    pub family: Family,
-}
 
 /// A cluster that is up.
 pub struct Cluster {
@@ -90,7 +73,7 @@ impl Cluster {
         let folder = options.folder();
         fs::create_dir_all(&folder)
             .with_context(|| format!("{} can't be made", folder.display()))?;
-        fs::write(folder.join(OPTIONS), serde_json::to_string_pretty(&options)?)?;
+        options.write()?;
         let kubectl = Kubectl::new(&folder.join("admin.kubeconfig"))?;
         let cgroups = Cgroups::new(&options.name)?;
         let cluster = Self { options, folder, cgroups, kubectl };
@@ -133,11 +116,7 @@ impl Cluster {
 
     /// The names of clusters on this machine.
     pub fn names() -> Vec<String> {
-        let entries = fs::read_dir(FOLDER).into_iter().flatten().flatten();
-        let mut names: Vec<String> =
-            entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-        names.sort();
-        names
+        Options::names()
     }
 
     /// What is there of it.
@@ -367,37 +346,6 @@ impl Cluster {
             cgroup,
             containerd,
         }
-    }
-}
-
-impl Options {
-    fn check(&self) -> Result<()> {
-        const NAME_BYTES: usize = 12;
-        let right =
-            self.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-        ensure!(
-            right && (1..=NAME_BYTES).contains(&self.name.len()),
-            "`{}` can't name a cluster: write 1 to {NAME_BYTES} lowercase letters and digits",
-            self.name
-        );
-        ensure!(
-            (1..=NODES_MAX).contains(&self.nodes),
-            "{} nodes can't be had: choose 1 to {NODES_MAX}",
-            self.nodes
-        );
-        Ok(())
-    }
-
-    fn folder(&self) -> PathBuf {
-        Path::new(FOLDER).join(&self.name)
-    }
-
-    fn read(name: &str) -> Result<Self> {
-        let file = Path::new(FOLDER).join(name).join(OPTIONS);
-        let text = fs::read_to_string(&file).with_context(|| {
-            format!("there is no cluster {name}: `cargo e2e up --name {name}` makes it")
-        })?;
-        serde_json::from_str(&text).with_context(|| format!("{} can't be read", file.display()))
     }
 }
 

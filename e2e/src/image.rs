@@ -113,3 +113,59 @@ fn architecture() -> &'static str {
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use std::collections::BTreeMap;
+    use std::io::Read as _;
+
+    /// Names, modes and contents of an archive.
+    fn entries(archive: &[u8]) -> BTreeMap<String, (u32, Vec<u8>)> {
+        let mut archive = tar::Archive::new(archive);
+        let read = |entry: std::io::Result<tar::Entry<'_, &[u8]>>| {
+            let mut entry = entry.unwrap();
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).unwrap();
+            let path = entry.path().unwrap().display().to_string();
+            (path, (entry.header().mode().unwrap(), bytes))
+        };
+        archive.entries().unwrap().map(read).collect()
+    }
+
+    #[test]
+    fn an_archive_has_its_layer_under_the_hashes_that_it_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("program");
+        fs::write(&program, b"\x7fELF").unwrap();
+        let image = Image {
+            name: "localhost/tried:1".into(),
+            files: vec![(program, "/usr/local/bin/tried".into())],
+            entrypoint: vec!["tried".into()],
+            user: USER,
+        };
+        let [first, second] = ["first.tar", "second.tar"].map(|name| folder.path().join(name));
+        image.write(&first).unwrap();
+        image.write(&second).unwrap();
+        let bytes = fs::read(&first).unwrap();
+        assert_eq!(bytes, fs::read(&second).unwrap(), "equal files give an equal image");
+
+        let outer = entries(&bytes);
+        let manifest: Value = serde_json::from_slice(&outer["manifest.json"].1).unwrap();
+        assert_eq!(manifest[0]["RepoTags"][0], "localhost/tried:1");
+        let layer = &outer[manifest[0]["Layers"][0].as_str().unwrap()].1;
+        let configuration = manifest[0]["Config"].as_str().unwrap();
+        let text = &outer[configuration].1;
+        assert_eq!(configuration, format!("{}.json", hex(digest(&SHA256, text).as_ref())));
+        let configuration: Value = serde_json::from_slice(text).unwrap();
+        let hash = format!("sha256:{}", hex(digest(&SHA256, layer).as_ref()));
+        assert_eq!(configuration["rootfs"]["diff_ids"][0], hash);
+        assert_eq!(configuration["config"]["User"], "65532:65532");
+
+        let inner = entries(layer);
+        assert_eq!(inner["usr/local/bin/tried"], (0o755, b"\x7fELF".to_vec()));
+        assert_eq!(inner["usr/local/"].0, 0o755, "folders on the way are there");
+        assert_eq!(inner["tmp/"].0, 0o1777);
+    }
+}

@@ -22,6 +22,7 @@ mod local;
 mod missing;
 mod mounts;
 mod network;
+mod options;
 mod packages;
 mod pki;
 pub mod product;
@@ -32,8 +33,9 @@ pub mod static_build;
 mod teardown;
 
 pub use addresses::Family;
-pub use cluster::{Cluster, Options, Status};
+pub use cluster::{Cluster, Status};
 pub use kubectl::Kubectl;
 pub use local::ControlPlane;
 pub use missing::{missing, missing_for_api_server};
+pub use options::Options;
 pub use relay::serve as serve_relay;

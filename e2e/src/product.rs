@@ -1,32 +1,44 @@
-//! The images of this project, from static programs.
+//! The images of this project, from static programs, under the names that the chart and the examples use.
 
 use crate::image::{Image, USER};
 use crate::static_build;
 use anyhow::Result;
 
-/// An image: its name, the package that has its programs, the programs, the first of which is started.
-const IMAGES: [(&str, &str, &[&str]); 2] = [
-    ("localhost/spreadd:1", "spreadd", &["spreadd"]),
-    (
-        "localhost/spread-tools:1",
-        "spread-tools",
-        &["spread-user", "spread-flood", "spread-monitor"],
-    ),
-];
+/// Where images would be pulled from; these are on the nodes already.
+const REGISTRY: &str = "ghcr.io/spread-operator";
+
+/// An image: its name, the programs in it, the first of which is started, and their packages.
+struct Recipe {
+    name: &'static str,
+    programs: &'static [&'static str],
+    packages: &'static [&'static str],
+}
+
+const RECIPES: [Recipe; 1] = [Recipe {
+    name: "spreadd",
+    programs: &["spreadd", "spread-user", "spread-flood", "spread-monitor"],
+    packages: &["spreadd", "spread-tools"],
+}];
+
+/// Full name of an image, such as of `spreadd`.
+pub fn image_name(name: &str) -> String {
+    format!("{REGISTRY}/{name}:{}", env!("CARGO_PKG_VERSION"))
+}
 
 /// Builds all programs and says what goes into which image.
 ///
 /// # Errors
 /// As [`static_build::build`].
 pub fn images() -> Result<Vec<Image>> {
-    let packages: Vec<&str> = IMAGES.iter().map(|(_, package, _)| *package).collect();
+    let packages: Vec<&str> =
+        RECIPES.iter().flat_map(|recipe| recipe.packages.iter().copied()).collect();
     let folder = static_build::build(&packages)?;
     let place = |program: &str| format!("/usr/local/bin/{program}");
-    let image = |(name, _, programs): &(&str, &str, &[&str])| Image {
-        name: (*name).to_owned(),
-        files: programs.iter().map(|program| (folder.join(program), place(program))).collect(),
-        entrypoint: vec![place(programs[0])],
+    let image = |recipe: &Recipe| Image {
+        name: image_name(recipe.name),
+        files: recipe.programs.iter().map(|name| (folder.join(name), place(name))).collect(),
+        entrypoint: vec![recipe.programs[0].to_owned()],
         user: USER,
     };
-    Ok(IMAGES.iter().map(image).collect())
+    Ok(RECIPES.iter().map(image).collect())
 }

@@ -1,7 +1,7 @@
 //! What the tests share: a namespace of their own, daemons in pods, clients in pods.
 
 use serde_json::Value;
-use spread_e2e::{Cluster, Kubectl};
+use spread_e2e::{Cluster, Kubectl, product};
 use std::time::Duration;
 
 /// For what should take seconds.
@@ -138,9 +138,9 @@ impl<'a> Flood<'a> {
                 "securityContext": restricted_pod(),
                 "containers": [{
                     "name": "flood",
-                    "image": "localhost/spread-tools:1",
+                    "image": product::image_name("spreadd"),
                     "imagePullPolicy": "Never",
-                    "command": ["/usr/local/bin/spread-flood"],
+                    "command": ["spread-flood"],
                     "args": arguments,
                     "securityContext": restricted(),
                 }],

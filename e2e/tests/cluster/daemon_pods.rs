@@ -46,7 +46,7 @@ fn ring(bench: &Bench, replicas: usize) {
                 "securityContext": restricted_pod(),
                 "containers": [{
                     "name": "spreadd",
-                    "image": "localhost/spreadd:1",
+                    "image": spread_e2e::product::image_name("spreadd"),
                     "imagePullPolicy": "Never",
                     "args": ["-c", "/etc/spread/spread.conf", "-n", "d$(SLOT)"],
                     "env": [{"name": "SLOT", "valueFrom": {"fieldRef": {

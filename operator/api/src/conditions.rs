@@ -62,16 +62,37 @@ pub const CONDITIONS: &[ConditionInfo] = &[
             ("Progressing", "no help is needed"),
             ("Accepted", "the object was seen and nothing is known yet"),
             ("InvalidSpec", "the object breaks a rule: the message has the field and the remedy"),
-            ("NewRingUnsupported", "more daemons are wanted than the ring has slots, and this version makes no new ring: lower replicas, or make the object again with more slots.initial"),
-            ("RingNotSchedulable", "a daemon's pod finds no node: the message has the scheduler's reason"),
+            (
+                "NewRingUnsupported",
+                "more daemons are wanted than the ring has slots, and this version makes no new ring: lower replicas, or make the object again with more slots.initial",
+            ),
+            (
+                "RingNotSchedulable",
+                "a daemon's pod finds no node: the message has the scheduler's reason",
+            ),
             ("ForeignObject", "an object with a child's name is not ours: delete or rename it"),
-            ("MissingPermission", "the operator may not do something: the message has verb and resource"),
+            (
+                "MissingPermission",
+                "the operator may not do something: the message has verb and resource",
+            ),
             ("QuotaExceeded", "the namespace's quota or a limit is used up: raise it"),
-            ("ChildRejected", "the API server or an admission policy refused a child: the message has its reason"),
-            ("SecretMissing", "a Secret that the spec names is not there or has not the keys it needs"),
+            (
+                "ChildRejected",
+                "the API server or an admission policy refused a child: the message has its reason",
+            ),
+            (
+                "SecretMissing",
+                "a Secret that the spec names is not there or has not the keys it needs",
+            ),
             ("SwitchoverFailing", "switch-overs are aborted again and again"),
-            ("CRDTooOld", "the CustomResourceDefinition is older than the operator: apply the newer one"),
-            ("OperatorTooOld", "the object has what this operator does not know: upgrade the operator"),
+            (
+                "CRDTooOld",
+                "the CustomResourceDefinition is older than the operator: apply the newer one",
+            ),
+            (
+                "OperatorTooOld",
+                "the object has what this operator does not know: upgrade the operator",
+            ),
         ],
     },
     ConditionInfo {
@@ -81,9 +102,15 @@ pub const CONDITIONS: &[ConditionInfo] = &[
             ("Whole", "all daemons asked for are in the ring"),
             ("Accepted", "the object was seen and nothing is known yet"),
             ("MembersMissing", "daemons that are asked for are not in the ring"),
-            ("MembershipSplit", "daemons see different members: look at the network between their nodes"),
+            (
+                "MembershipSplit",
+                "daemons see different members: look at the network between their nodes",
+            ),
             ("KeyMismatch", "daemons seal with different keys, or without one"),
-            ("ConfigurationMismatch", "daemons run with a configuration that is not the one written"),
+            (
+                "ConfigurationMismatch",
+                "daemons run with a configuration that is not the one written",
+            ),
         ],
     },
     ConditionInfo {

@@ -70,7 +70,7 @@ choice!(@kind
 
 /// A Secret of this namespace.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecretRef {
     /// Its name.
     #[schemars(length(min = 1, max = 253))]

@@ -1,8 +1,9 @@
 //! The schema's rules as a function: the local run has no API server to apply them.
 
 use crate::{
-    AuthenticationType, GROUP, IpFamilyPolicy, NAME_MAX_BYTES, NamespacesFrom, PlacementType, Profile, ProfileType,
-    RingEncryptionType, SLOTS_MAX, SlowReaderType, SpreadCluster, SpreadClusterSpec, TlsType,
+    AuthenticationType, GROUP, IpFamilyPolicy, NAME_MAX_BYTES, NamespacesFrom, PlacementType,
+    Profile, ProfileType, RingEncryptionType, SLOTS_MAX, SlowReaderType, SpreadCluster,
+    SpreadClusterSpec, TlsType,
 };
 use core::net::IpAddr;
 use std::fmt;
@@ -31,7 +32,9 @@ pub fn validate_new(cluster: &SpreadCluster) -> Vec<Violation> {
     found.unless(
         initial >= replicas,
         "spec.slots.initial",
-        format!("{initial} is below replicas, {replicas}: the first ring needs a slot for each daemon"),
+        format!(
+            "{initial} is below replicas, {replicas}: the first ring needs a slot for each daemon"
+        ),
         "raise slots.initial",
     );
     found.0
@@ -51,9 +54,9 @@ pub fn validate(cluster: &SpreadCluster) -> Vec<Violation> {
     found.unless(
         name.starts_with(|first: char| first.is_ascii_lowercase())
             && name.ends_with(|last: char| last.is_ascii_lowercase() || last.is_ascii_digit())
-            && name.bytes().all(|byte| {
-                byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'
-            }),
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'),
         "metadata.name",
         "becomes part of names of Services",
         "begin with a letter, go on with lower-case letters, digits and dashes",
@@ -177,12 +180,7 @@ fn bounds(spec: &SpreadClusterSpec, found: &mut Found) {
         0,
         86_400,
     );
-    found.range(
-        "spec.switchover.minIntervalSeconds",
-        switchover.min_interval_seconds,
-        0,
-        86_400,
-    );
+    found.range("spec.switchover.minIntervalSeconds", switchover.min_interval_seconds, 0, 86_400);
 }
 
 fn profile(profile: &Profile, found: &mut Found) {

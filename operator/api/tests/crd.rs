@@ -3,8 +3,8 @@
 
 mod reference;
 
-use spread_operator_api::{CONDITIONS, GROUP, VERSION, definition};
 use serde_json::Value;
+use spread_operator_api::{CONDITIONS, GROUP, VERSION, definition};
 use std::{env, fs, path::PathBuf};
 
 fn compare(file: &str, text: &str) {

@@ -29,7 +29,8 @@ fn says(written: &Value, read: &Value, path: &str) {
 
 #[test]
 fn golden_objects_stay_readable() {
-    let files: Vec<_> = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let files: Vec<_> =
+        fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(files.len() >= 2);
     for file in files {
         let text = fs::read_to_string(&file).unwrap();

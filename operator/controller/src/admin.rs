@@ -2,14 +2,15 @@
 //! a pass over an object takes what is known. So a daemon that hangs delays nobody.
 
 use crate::metrics::Metrics;
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::Method;
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use serde::Deserialize;
 use spread_plan::DaemonReport;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -37,6 +38,8 @@ pub type ClusterKey = (String, String);
 pub struct Target {
     /// Its pod's uid.
     pub pod_uid: String,
+    /// Its slot's name.
+    pub slot: String,
     /// Its admin endpoint.
     pub address: SocketAddr,
     /// The name that its certificate has to have.
@@ -68,6 +71,9 @@ impl Drop for Poll {
 #[derive(Default)]
 struct Shared {
     report: Mutex<Option<DaemonReport>>,
+    /// Where the cluster's daemons are, as JSON: they are told, because the operator sees a pod's address
+    /// before a name server does.
+    addresses: Mutex<String>,
     quick: AtomicBool,
     poke: Notify,
 }
@@ -99,6 +105,7 @@ impl Poller {
         credentials: &Credentials,
         at_rest: bool,
     ) {
+        let addresses = addresses(&targets);
         let mut polls = self.polls();
         let of_cluster = polls.entry(cluster.clone()).or_default();
         of_cluster.retain(|_, poll| {
@@ -108,6 +115,12 @@ impl Poller {
             let poll = of_cluster
                 .entry(target.pod_uid.clone())
                 .or_insert_with(|| self.start(cluster.clone(), target, credentials));
+            let mut told = poll.shared.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+            if *told != addresses {
+                told.clone_from(&addresses);
+                poll.shared.poke.notify_one();
+            }
+            drop(told);
             if poll.shared.quick.swap(!at_rest, Ordering::Relaxed) == at_rest && !at_rest {
                 poll.shared.poke.notify_one();
             }
@@ -141,6 +154,13 @@ impl Poller {
     }
 }
 
+/// Addresses by slot, as daemons take them.
+fn addresses(targets: &[Target]) -> String {
+    let slots: BTreeMap<&str, [IpAddr; 1]> =
+        targets.iter().map(|target| (&*target.slot, [target.address.ip()])).collect();
+    serde_json::to_string(&slots).unwrap_or_default()
+}
+
 struct Asker {
     cluster: ClusterKey,
     target: Target,
@@ -152,10 +172,21 @@ struct Asker {
 
 async fn ask_always(asker: Asker) {
     let mut failures = 0_u32;
+    // What the daemon was told, and in which of its lives.
+    let mut told = (String::new(), String::new());
     loop {
         asker.metrics.polls.inc();
-        let answer = tokio::time::timeout(ANSWER_TIMEOUT, ask(&asker.target, &asker.tls)).await;
-        let report = match answer {
+        let addresses =
+            asker.shared.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let answer = tokio::time::timeout(ANSWER_TIMEOUT, async {
+            let answer = asker.ask().await?;
+            if told != (answer.boot.clone(), addresses.clone()) {
+                asker.tell(&addresses).await?;
+                told = (answer.boot.clone(), addresses);
+            }
+            anyhow::Ok(answer.into_report())
+        });
+        let report = match answer.await {
             Ok(Ok(report)) => Some(report),
             Ok(Err(error)) => {
                 tracing::debug!(pod = asker.target.server_name, "no answer: {error:#}");
@@ -184,10 +215,53 @@ async fn ask_always(asker: Asker) {
 }
 
 impl Asker {
+    async fn ask(&self) -> anyhow::Result<StatusAnswer> {
+        let body = self.request(Method::GET, "/status?brief", String::new()).await?;
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    async fn tell(&self, addresses: &str) -> anyhow::Result<()> {
+        self.request(Method::PUT, "/addresses", addresses.to_owned()).await.map(drop)
+    }
+
+    /// One request on a connection of its own: thousands that wait idle would cost more memory than
+    /// handshakes cost time.
+    async fn request(&self, method: Method, path: &str, body: String) -> anyhow::Result<Bytes> {
+        let stream = TcpStream::connect(self.target.address).await?;
+        let name = ServerName::try_from(self.target.server_name.clone())?;
+        let stream = self.tls.connect(name, stream).await?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let request = hyper::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", &self.target.server_name)
+            .body(Full::new(Bytes::from(body)))?;
+        let answer = async {
+            let response = sender.send_request(request).await?;
+            anyhow::ensure!(
+                response.status().is_success(),
+                "{path}: answers {}",
+                response.status()
+            );
+            let body = Limited::new(response.into_body(), ANSWER_MAX_BYTES).collect().await;
+            Ok(body.map_err(|error| anyhow::anyhow!("{error}"))?.to_bytes())
+        };
+        tokio::pin!(answer, connection);
+        tokio::select! {
+            answer = &mut answer => answer,
+            ended = &mut connection => {
+                ended?;
+                answer.await
+            }
+        }
+    }
+
     /// Keeps the answer; what an object's status depends on is told at once.
     fn keep(&self, report: Option<DaemonReport>) {
         let mut kept = self.shared.report.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = |report: &DaemonReport| DaemonReport { sessions: 0, endpoints: 0, ..report.clone() };
+        let told =
+            |report: &DaemonReport| DaemonReport { sessions: 0, endpoints: 0, ..report.clone() };
         let differs = kept.as_ref().map(told) != report.as_ref().map(told);
         *kept = report;
         drop(kept);
@@ -198,35 +272,11 @@ impl Asker {
     }
 }
 
-async fn ask(target: &Target, tls: &TlsConnector) -> anyhow::Result<DaemonReport> {
-    let stream = TcpStream::connect(target.address).await?;
-    let name = ServerName::try_from(target.server_name.clone())?;
-    let stream = tls.connect(name, stream).await?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let request = hyper::Request::get("/status")
-        .header("host", &target.server_name)
-        .body(Empty::<Bytes>::new())?;
-    let answer = async {
-        let response = sender.send_request(request).await?;
-        anyhow::ensure!(response.status().is_success(), "answers {}", response.status());
-        let body = Limited::new(response.into_body(), ANSWER_MAX_BYTES).collect().await;
-        let body = body.map_err(|error| anyhow::anyhow!("{error}"))?.to_bytes();
-        Ok(serde_json::from_slice::<StatusAnswer>(&body)?)
-    };
-    tokio::pin!(answer, connection);
-    let answer = tokio::select! {
-        answer = &mut answer => answer?,
-        ended = &mut connection => {
-            ended?;
-            answer.await?
-        }
-    };
-    Ok(answer.into_report())
-}
-
 /// What is read of a daemon's `/status`.
 #[derive(Deserialize)]
 struct StatusAnswer {
+    #[serde(default)]
+    boot: String,
     version: String,
     configuration_hash: String,
     #[serde(default)]
@@ -236,7 +286,7 @@ struct StatusAnswer {
     #[serde(default)]
     members: Vec<MemberAnswer>,
     #[serde(default)]
-    sessions: Vec<serde::de::IgnoredAny>,
+    session_count: u32,
     #[serde(default)]
     endpoints: Vec<serde::de::IgnoredAny>,
 }
@@ -255,7 +305,7 @@ impl StatusAnswer {
             generation: self.configuration_generation,
             key_id: self.key_id,
             members: self.members.into_iter().map(|member| member.name).collect(),
-            sessions: count(self.sessions.len()),
+            sessions: self.session_count,
             endpoints: count(self.endpoints.len()),
         }
     }

@@ -40,7 +40,7 @@ impl Caches {
             };
             let writer = StoreWriter::new(resource);
             children.insert(*kind, writer.as_reader());
-            let stream = watcher(api, labelled()).modify(prune);
+            let stream = watcher(api, labelled()).modify(|object| prune(kind, object));
             streams.push(triggers(kind, stream.default_backoff().reflect(writer), &failures));
         }
         let (pods, writer) = store();
@@ -71,8 +71,7 @@ impl Caches {
 
     /// A child.
     pub fn child(&self, kind: &str, namespace: &str, name: &str) -> Option<Arc<DynamicObject>> {
-        let reference =
-            ObjectRef::new_with(name, resource(kind)).within(namespace);
+        let reference = ObjectRef::new_with(name, resource(kind)).within(namespace);
         self.children.get(kind)?.get(&reference)
     }
 
@@ -109,7 +108,8 @@ fn is_of<K: Resource>(object: &K, namespace: &str, cluster: &str) -> bool {
 /// Keeps of a pod what is read of it.
 fn prune_pod(pod: &mut Pod) {
     pod.metadata.managed_fields = None;
-    pod.spec = pod.spec.take().map(|spec| PodSpec { node_name: spec.node_name, ..PodSpec::default() });
+    pod.spec =
+        pod.spec.take().map(|spec| PodSpec { node_name: spec.node_name, ..PodSpec::default() });
     if let Some(status) = &mut pod.status {
         status.container_statuses = None;
     }
@@ -128,24 +128,29 @@ where
     let failures = Arc::clone(failures);
     events
         .touched_objects()
-        .filter_map(move |touched| {
+        .flat_map(move |touched| {
             let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
-            future::ready(match touched {
+            stream::iter(match touched {
                 Ok(object) => {
                     failures.remove(kind);
-                    trigger(&object)
+                    clusters_of(&object)
                 }
                 Err(error) => {
                     tracing::warn!(kind, %error, "cannot be watched");
                     failures.insert(kind, error.to_string());
-                    None
+                    Vec::new()
                 }
             })
         })
         .boxed()
 }
 
-fn trigger<K: Resource>(object: &K) -> Option<Trigger> {
-    let cluster = object.labels().get(CLUSTER_LABEL)?.clone();
-    Some((object.namespace()?, cluster))
+/// Whose an object is, by its owner and by its label: somebody may have edited one of them.
+fn clusters_of<K: Resource>(object: &K) -> Vec<Trigger> {
+    let namespace = object.namespace().unwrap_or_default();
+    let owners = object.owner_references().iter().filter(|owner| owner.kind == "SpreadCluster");
+    let mut names: Vec<String> = owners.map(|owner| owner.name.clone()).collect();
+    names.extend(object.labels().get(CLUSTER_LABEL).cloned());
+    names.dedup();
+    names.into_iter().map(|name| (namespace.clone(), name)).collect()
 }

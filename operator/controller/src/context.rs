@@ -139,7 +139,11 @@ impl Context {
     /// Forgets clusters that are gone. `exists` tells whether one is still there.
     pub fn sweep(&self, exists: impl Fn(&(String, String)) -> bool) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let gone: Vec<_> = known.iter().filter(|(key, _)| !exists(key)).map(|(key, uid)| (key.clone(), uid.clone())).collect();
+        let gone: Vec<_> = known
+            .iter()
+            .filter(|(key, _)| !exists(key))
+            .map(|(key, uid)| (key.clone(), uid.clone()))
+            .collect();
         for (key, uid) in gone {
             known.remove(&key);
             let names = spread_plan::names::Names { namespace: key.0, cluster: key.1 };

@@ -7,7 +7,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::Value;
 use spread_plan::Child;
-use spread_plan::names::{Names, RING_KEY};
+use spread_plan::names::Names;
 
 /// How a kind is asked for.
 pub fn resource(kind: &str) -> ApiResource {
@@ -40,7 +40,7 @@ pub fn to_json(child: &Child) -> serde_json::Result<Value> {
 }
 
 /// Keeps of a cached child what is read of it: a thousand clusters have to fit.
-pub fn prune(object: &mut DynamicObject) {
+pub fn prune(kind: &str, object: &mut DynamicObject) {
     object.metadata.managed_fields = None;
     let data = object.data.take();
     let keep = |paths: &[&str]| {
@@ -52,11 +52,19 @@ pub fn prune(object: &mut DynamicObject) {
         }
         kept
     };
-    let kind = object.types.as_ref().map(|types| types.kind.as_str()).unwrap_or_default();
     object.data = match kind {
-        "Service" => keep(&["/spec/ipFamilies", "/spec/type", "/spec/ports", "/status/loadBalancer"]),
+        "Service" => {
+            keep(&["/spec/ipFamilies", "/spec/type", "/spec/ports", "/status/loadBalancer"])
+        }
         "StatefulSet" => keep(&["/spec/replicas", "/spec/template/metadata/annotations"]),
-        "Secret" => keep(&["/data/ring.key", "/data/ca.crt", "/data/ca.key", "/data/previous.crt", "/data/tls.crt", "/data/tls.key"]),
+        "Secret" => keep(&[
+            "/data/ring.key",
+            "/data/ca.crt",
+            "/data/ca.key",
+            "/data/previous.crt",
+            "/data/tls.crt",
+            "/data/tls.key",
+        ]),
         _ => Value::Null,
     };
 }
@@ -80,6 +88,3 @@ pub fn secret_text(secret: &DynamicObject, key: &str) -> Option<String> {
 pub fn is_kept_secret(names: &Names, name: &str) -> bool {
     [names.ring_secret(), names.ca_secret(), names.tls_secret()].iter().any(|kept| kept == name)
 }
-
-/// The key of the ring's keys.
-pub const RING_KEY_FIELD: &str = RING_KEY;

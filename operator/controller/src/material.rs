@@ -167,7 +167,8 @@ fn certificate_data(
         && usable
         && text("ca.crt") == trusted
     {
-        let data = vec![("tls.crt", text("tls.crt")), ("tls.key", text("tls.key")), ("ca.crt", trusted)];
+        let data =
+            vec![("tls.crt", text("tls.crt")), ("tls.key", text("tls.key")), ("ca.crt", trusted)];
         return Ok(Content { data, annotations: annotations(facts.not_after_seconds, dns_names) });
     }
     let issued = daemon_certificate(&names.cluster, authority.text("ca.key"), dns_names)?;
@@ -195,7 +196,8 @@ fn facts_of(secret: &DynamicObject, lifetime: Duration) -> Option<CertificateFac
 /// How daemons with this certificate are spoken to. None: there is none yet.
 pub fn credentials(secret: Option<&DynamicObject>) -> Result<Option<Credentials>> {
     let text = |key: &str| secret.and_then(|secret| secret_text(secret, key));
-    let (Some(ca), Some(certificate), Some(key)) = (text("ca.crt"), text("tls.crt"), text("tls.key"))
+    let (Some(ca), Some(certificate), Some(key)) =
+        (text("ca.crt"), text("tls.crt"), text("tls.key"))
     else {
         return Ok(None);
     };

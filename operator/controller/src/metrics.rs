@@ -89,7 +89,11 @@ impl Default for Metrics {
         registry.register("writes_dropped", help, metrics.writes_dropped.clone());
         registry.register("leader", "1 while this replica leads", metrics.leader.clone());
         registry.register("polls", "Requests to daemons", metrics.polls.clone());
-        registry.register("polls_failed", "Requests to daemons that failed", metrics.polls_failed.clone());
+        registry.register(
+            "polls_failed",
+            "Requests to daemons that failed",
+            metrics.polls_failed.clone(),
+        );
         registry.register("slots_free", "Vacant slots", metrics.slots_free.clone());
         registry.register("slots_total", "Slots of the ring", metrics.slots_total.clone());
         registry.register("members", "Daemons in the ring", metrics.members.clone());
@@ -137,9 +141,13 @@ impl Metrics {
     /// A cluster is gone.
     pub fn forget(&self, namespace: &str, name: &str) {
         let labels = ClusterLabels { namespace: namespace.to_owned(), name: name.to_owned() };
-        for family in
-            [&self.slots_free, &self.slots_total, &self.members, &self.members_wanted, &self.sessions]
-        {
+        for family in [
+            &self.slots_free,
+            &self.slots_total,
+            &self.members,
+            &self.members_wanted,
+            &self.sessions,
+        ] {
             family.remove(&labels);
         }
         for info in spread_operator_api::CONDITIONS {

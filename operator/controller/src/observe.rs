@@ -11,19 +11,20 @@ use kube::ResourceExt as _;
 use kube::api::{Api, DynamicObject, ListParams, ObjectMeta};
 use serde_json::Value;
 use spread_operator_api::{
-    AuthenticationType, IpFamily, PlacementType, RingEncryptionType, SpreadCluster, TlsType, requests,
+    AuthenticationType, IpFamily, PlacementType, RingEncryptionType, SpreadCluster, TlsType,
+    requests,
 };
 use spread_plan::names::{
     ACCESS_PWORD_KEY, ADMIN_PORT, Names, RING_KEY, RING_LABEL, SPREAD_PORT, TEMPLATE_ANNOTATION,
 };
-use spread_plan::{Facts, NodeFact, PodFact, RingKeys, Trouble, TroubleKind};
+use spread_plan::{Facts, NodeFact, PodFact, RingKeys, Trouble, TroubleKind, slot_name};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 /// What was seen of a cluster.
 #[derive(Default)]
 pub struct Seen {
-    ring_meta: Option<ObjectMeta>,
+    ring_records: Vec<ObjectMeta>,
     restart_in_force: Option<String>,
     current_replicas: u32,
     ip_families: Option<Vec<IpFamily>>,
@@ -48,7 +49,7 @@ impl Seen {
         Facts {
             cluster,
             defaults: &context.defaults,
-            ring_meta: self.ring_meta.as_ref(),
+            ring_records: self.ring_records.iter().collect(),
             restart_in_force: self.restart_in_force.clone(),
             current_replicas: self.current_replicas,
             ip_families: self.ip_families.clone(),
@@ -67,7 +68,9 @@ pub async fn observe(context: &Context, cluster: &SpreadCluster) -> Seen {
     let names = Names::of(cluster);
     let mut seen = Seen::default();
     for (kind, why) in context.caches.failures() {
-        let message = format!("{kind}: cannot be watched: {why}: add list and watch to the operator's Role or ClusterRole");
+        let message = format!(
+            "{kind}: cannot be watched: {why}: add list and watch to the operator's Role or ClusterRole"
+        );
         seen.troubles.push(Trouble { kind: TroubleKind::MissingPermission, message });
     }
     seen.see_ring(context, cluster, &names).await;
@@ -90,15 +93,14 @@ impl Seen {
             let annotations = &set.data["spec"]["template"]["metadata"]["annotations"];
             self.restart_in_force = annotations[requests::RESTART].as_str().map(str::to_owned);
         }
-        let record = match set {
-            Some(set) => Some(set),
-            None => self.look_up(context, cluster, "ConfigMap", &name).await,
-        };
-        self.ring_meta = record.map(|object| object.metadata);
+        let conf = self.look_up(context, cluster, "ConfigMap", &name).await;
+        self.ring_records =
+            [set, conf].into_iter().flatten().map(|object| object.metadata).collect();
     }
 
     fn see_service(&mut self, context: &Context, names: &Names) {
-        let Some(service) = context.caches.child("Service", &names.namespace, &names.client()) else {
+        let Some(service) = context.caches.child("Service", &names.namespace, &names.client())
+        else {
             return;
         };
         let spec = &service.data["spec"];
@@ -121,12 +123,15 @@ impl Seen {
                 });
             }
             (RingEncryptionType::Secret, Some(name)) => {
-                self.need(context, names, name, &[RING_KEY], "spec.security.ringEncryption.name").await;
+                self.need(context, names, name, &[RING_KEY], "spec.security.ringEncryption.name")
+                    .await;
             }
             _ => {}
         }
         let authentication = &cluster.spec.clients.authentication;
-        if let (AuthenticationType::Secret, Some(name)) = (&authentication.r#type, &authentication.name) {
+        if let (AuthenticationType::Secret, Some(name)) =
+            (&authentication.r#type, &authentication.name)
+        {
             let field = "spec.clients.authentication.name";
             self.need(context, names, name, &[ACCESS_PWORD_KEY], field).await;
         }
@@ -163,6 +168,7 @@ impl Seen {
             {
                 self.targets.push(Target {
                     pod_uid: uid,
+                    slot: slot_name(ordinal),
                     address: SocketAddr::new(ip, context.admin_port.unwrap_or(ADMIN_PORT)),
                     server_name: names.slot_host(1, ordinal),
                 });
@@ -259,7 +265,9 @@ impl Seen {
 
 /// Address families as the API server says them.
 pub fn families(spec: &Value) -> Option<Vec<IpFamily>> {
-    serde_json::from_value(spec["ipFamilies"].clone()).ok().filter(|list: &Vec<IpFamily>| !list.is_empty())
+    serde_json::from_value(spec["ipFamilies"].clone())
+        .ok()
+        .filter(|list: &Vec<IpFamily>| !list.is_empty())
 }
 
 fn ordinal(pod: &Pod, set: &str) -> Option<u32> {

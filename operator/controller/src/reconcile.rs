@@ -18,8 +18,8 @@ use kube::runtime::controller::Action as Next;
 use spread_operator_api::{PlacementType, SpreadCluster};
 use spread_plan::names::Names;
 use spread_plan::{
-    Action, Child, Decision, Facts, Trouble, TroubleKind, accepted, children, decide, services, status,
-    status_of_conditions, unreadable, wanted_names,
+    Action, Child, Decision, Facts, Trouble, TroubleKind, accepted, children, decide, services,
+    status, status_of_conditions, unreadable, wanted_names,
 };
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -230,12 +230,7 @@ async fn take_action(
 }
 
 /// Has the daemons asked: often while anything is to come.
-fn watch_daemons(
-    context: &Context,
-    key: &(String, String),
-    decision: &Decision,
-    seen: &mut Seen,
-) {
+fn watch_daemons(context: &Context, key: &(String, String), decision: &Decision, seen: &mut Seen) {
     let at_rest = decision.whole() && matches!(decision.action, Action::Steady);
     let targets = std::mem::take(&mut seen.targets);
     match material::credentials(seen.certificate.as_ref()) {
@@ -255,11 +250,7 @@ async fn tell(
     decision: &Decision,
 ) -> Result<(), WriteError> {
     let status = status(facts, decision, &now());
-    context.metrics.cluster(
-        &cluster.namespace().unwrap_or_default(),
-        &cluster.name_any(),
-        &status,
-    );
+    context.metrics.cluster(&cluster.namespace().unwrap_or_default(), &cluster.name_any(), &status);
     report::tell(context, cluster, status).await
 }
 
@@ -281,4 +272,3 @@ async fn tell_unreadable(
 fn now() -> Time {
     Time(Timestamp::now())
 }
-

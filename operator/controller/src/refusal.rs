@@ -70,10 +70,28 @@ mod tests {
                          \"services\" in API group \"\" in the namespace \"shop\"";
         let cases = [
             ("Service", 403, forbidden, TroubleKind::MissingPermission, "cannot patch resource"),
-            ("StatefulSet", 403, "exceeded quota: q, requested: x=1", TroubleKind::QuotaExceeded, "raise the quota"),
-            ("StatefulSet", 403, "violates PodSecurity", TroubleKind::ChildRejected, "change the spec"),
+            (
+                "StatefulSet",
+                403,
+                "exceeded quota: q, requested: x=1",
+                TroubleKind::QuotaExceeded,
+                "raise the quota",
+            ),
+            (
+                "StatefulSet",
+                403,
+                "violates PodSecurity",
+                TroubleKind::ChildRejected,
+                "change the spec",
+            ),
             ("Service", 422, "spec.ports: Invalid", TroubleKind::ChildRejected, "spec.ports"),
-            ("ConfigMap", 403, "namespace x because it is being terminated", TroubleKind::Retrying, "deleted"),
+            (
+                "ConfigMap",
+                403,
+                "namespace x because it is being terminated",
+                TroubleKind::Retrying,
+                "deleted",
+            ),
             ("Certificate", 404, "not found", TroubleKind::ChildRejected, "install it"),
             ("ConfigMap", 409, "conflict", TroubleKind::Retrying, "409"),
             ("ConfigMap", 429, "slow down", TroubleKind::Retrying, "429"),

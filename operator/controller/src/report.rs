@@ -4,11 +4,12 @@ use crate::context::Context;
 use crate::points::Point;
 use crate::refusal::{is_gone, is_pruned};
 use crate::write::WriteError;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::Timestamp;
 use kube::Resource as _;
 use kube::runtime::events::{Event, EventType};
 use spread_operator_api::{SpreadCluster, SpreadClusterStatus};
-use spread_plan::{Trouble, TroubleKind};
+use spread_plan::{Trouble, TroubleKind, status_of_conditions, unreadable};
 
 /// Writes the status if it differs, then tells each transition as an event.
 pub async fn tell(
@@ -34,13 +35,22 @@ pub async fn write_status(
     status: &SpreadClusterStatus,
     point: Point,
 ) -> Result<(), WriteError> {
+    let now = &Time(Timestamp::now());
     match context.writer.status(&cluster.metadata, status, point).await? {
         Ok(()) => Ok(()),
         Err(error) if is_gone(&error) => Ok(()),
-        Err(error) if is_pruned(&error) => Err(WriteError::Trouble(Trouble {
-            kind: TroubleKind::DefinitionTooOld,
-            message: format!("the CustomResourceDefinition is older than the operator: {error}: apply the newer one"),
-        })),
+        Err(error) if is_pruned(&error) => {
+            let trouble = Trouble {
+                kind: TroubleKind::DefinitionTooOld,
+                message: format!(
+                    "the CustomResourceDefinition is older than the operator: {error}: apply the newer one"
+                ),
+            };
+            let told = status_of_conditions(cluster, &unreadable(&trouble), now);
+            // What that definition does not know is left out.
+            let _ = context.writer.conditions(&cluster.metadata, &told.conditions).await?;
+            Err(WriteError::Trouble(trouble))
+        }
         Err(error) => {
             let name = cluster.metadata.name.as_deref().unwrap_or_default();
             Err(WriteError::Trouble(context.trouble("SpreadCluster", name, &error)))
@@ -88,7 +98,12 @@ async fn publish(
     let event = Event {
         type_: if warning { EventType::Warning } else { EventType::Normal },
         reason: new.reason.clone(),
-        note: Some(format!("{} is {}: {}", new.type_, new.status, new.message).chars().take(1000).collect()),
+        note: Some(
+            format!("{} is {}: {}", new.type_, new.status, new.message)
+                .chars()
+                .take(1000)
+                .collect(),
+        ),
         action: new.type_.clone(),
         secondary: None,
     };
@@ -123,10 +138,22 @@ mod tests {
     fn one_event_per_transition_and_none_for_what_stays() {
         let cases = [
             (None, condition("Ready", "False", "RingForming"), false),
-            (Some(condition("Ready", "Unknown", "Accepted")), condition("Ready", "True", "Ready"), true),
+            (
+                Some(condition("Ready", "Unknown", "Accepted")),
+                condition("Ready", "True", "Ready"),
+                true,
+            ),
             (Some(condition("Ready", "True", "Ready")), condition("Ready", "True", "Ready"), false),
-            (Some(condition("Ready", "True", "Ready")), condition("Ready", "False", "Degraded"), true),
-            (Some(condition("Stalled", "True", "ForeignObject")), condition("Stalled", "True", "QuotaExceeded"), true),
+            (
+                Some(condition("Ready", "True", "Ready")),
+                condition("Ready", "False", "Degraded"),
+                true,
+            ),
+            (
+                Some(condition("Stalled", "True", "ForeignObject")),
+                condition("Stalled", "True", "QuotaExceeded"),
+                true,
+            ),
             (None, condition("Stalled", "True", "ForeignObject"), true),
             (None, condition("Stalled", "False", "Progressing"), false),
         ];

@@ -12,13 +12,13 @@ use crate::web;
 use crate::write::Writer;
 use anyhow::{Context as _, Result};
 use futures::{StreamExt as _, stream};
+use kube::Client;
 use kube::api::Api;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::{Config as ControllerConfig, Controller};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
-use kube::Client;
 use spread_operator_api::{PRODUCT, SpreadCluster};
 use spread_plan::OperatorDefaults;
 use std::collections::BTreeMap;
@@ -68,8 +68,7 @@ pub async fn run(
         }
     });
     let (give_back, election_stop) = watch::channel(false);
-    let (leadership, election) =
-        elect(&client, &settings, &hooks, election_stop);
+    let (leadership, mut election) = elect(&client, &settings, &hooks, election_stop);
     follow_leadership(&mut side_tasks, &leadership, &metrics);
     let (poller, changes) = Poller::new(Arc::clone(&metrics));
     let shared = Shared {
@@ -90,8 +89,8 @@ pub async fn run(
     run_scopes(&shared, changes, &synced).await?;
     // Nothing is written any more: others may go on.
     give_back.send_replace(true);
-    if let Some(election) = election {
-        election.await.context("the election ended badly")?;
+    while let Some(ended) = election.join_next().await {
+        ended.context("the election ended badly")?;
     }
     Ok(())
 }
@@ -112,13 +111,16 @@ fn elect(
     settings: &Settings,
     hooks: &Hooks,
     stop: watch::Receiver<bool>,
-) -> (Leadership, Option<tokio::task::JoinHandle<()>>) {
+) -> (Leadership, JoinSet<()>) {
+    let mut election = JoinSet::new();
     if !settings.leader_election {
-        return (Leadership::always(), None);
+        return (Leadership::always(), election);
     }
     let api = Api::namespaced(client.clone(), &settings.namespace);
     let candidate = Candidate::new(api, LEASE, &settings.identity, hooks.points.clone());
-    (candidate.leadership(), Some(tokio::spawn(candidate.run(stop))))
+    let leadership = candidate.leadership();
+    election.spawn(candidate.run(stop));
+    (leadership, election)
 }
 
 fn follow_leadership(tasks: &mut JoinSet<()>, leadership: &Leadership, metrics: &Arc<Metrics>) {
@@ -193,10 +195,8 @@ fn run_scope(
         None => Api::all(shared.client.clone()),
     };
     let (caches, child_triggers) = Caches::watch(&shared.client, namespace.as_deref());
-    let reporter = Reporter {
-        controller: PRODUCT.into(),
-        instance: Some(shared.settings.identity.clone()),
-    };
+    let reporter =
+        Reporter { controller: PRODUCT.into(), instance: Some(shared.settings.identity.clone()) };
     let context = Arc::new(Context::new(Parts {
         client: shared.client.clone(),
         writer: Arc::clone(&shared.writer),
@@ -212,8 +212,9 @@ fn run_scope(
         recorder: Recorder::new(shared.client.clone(), reporter),
         admin_port: shared.hooks.admin_port,
     }));
-    let daemon_triggers =
-        stream::unfold(changed, |mut changed| async { changed.recv().await.map(|key| (key, changed)) });
+    let daemon_triggers = stream::unfold(changed, |mut changed| async {
+        changed.recv().await.map(|key| (key, changed))
+    });
     let triggers = stream::select(child_triggers, daemon_triggers);
     let mut stop = shared.stop.clone();
     let controller = Controller::new(api, watcher::Config::default())
@@ -264,4 +265,3 @@ fn on_promotion(leadership: &Leadership) -> impl futures::Stream<Item = ()> + Se
         }
     })
 }
-

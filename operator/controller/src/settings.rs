@@ -8,16 +8,31 @@ use std::net::SocketAddr;
 #[command(version, about = "Runs SpreadCluster objects on Kubernetes", after_help = EXAMPLES)]
 pub struct Settings {
     /// Namespaces that are watched, separated by commas. Roles in them are enough. Empty: all, which needs a ClusterRole.
-    #[arg(long, env = "SPREAD_OPERATOR_WATCH_NAMESPACES", value_delimiter = ',', value_name = "NAMESPACES")]
+    #[arg(
+        long,
+        env = "SPREAD_OPERATOR_WATCH_NAMESPACES",
+        value_delimiter = ',',
+        value_name = "NAMESPACES"
+    )]
     pub watch_namespaces: Vec<String>,
     /// Namespace of this operator: its Lease is there, and its pods may reach the daemons.
-    #[arg(long, env = "SPREAD_OPERATOR_NAMESPACE", default_value = "default", value_name = "NAMESPACE")]
+    #[arg(
+        long,
+        env = "SPREAD_OPERATOR_NAMESPACE",
+        default_value = "default",
+        value_name = "NAMESPACE"
+    )]
     pub namespace: String,
     /// Image of daemons where an object names none; frozen per ring when the ring is made.
     #[arg(long, env = "SPREAD_OPERATOR_DAEMON_IMAGE", default_value = concat!("spreadd:", env!("CARGO_PKG_VERSION")), value_name = "IMAGE")]
     pub daemon_image: String,
     /// Where /healthz, /readyz and /metrics are served.
-    #[arg(long, env = "SPREAD_OPERATOR_LISTEN", default_value = "0.0.0.0:8080", value_name = "ADDRESS:PORT")]
+    #[arg(
+        long,
+        env = "SPREAD_OPERATOR_LISTEN",
+        default_value = "0.0.0.0:8080",
+        value_name = "ADDRESS:PORT"
+    )]
     pub listen: SocketAddr,
     /// Elect one of several replicas to write, by a Lease. Off: this one always writes.
     #[arg(long, env = "SPREAD_OPERATOR_LEADER_ELECTION", default_value_t = true, action = clap::ArgAction::Set, value_name = "true|false")]

@@ -7,7 +7,7 @@ use crate::metrics::Metrics;
 use crate::points::{Moment, Point, Points};
 use crate::refusal::trouble;
 use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use kube::Client;
 use kube::api::{
     Api, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions, ValidationDirective,
@@ -73,7 +73,8 @@ impl Writer {
         let answer = tokio::time::timeout(ANSWER_TIMEOUT, request).await;
         self.points.pass(point, Moment::After).await;
         answer.map_err(|_| {
-            let message = format!("no answer from the API server in {} s", ANSWER_TIMEOUT.as_secs());
+            let message =
+                format!("no answer from the API server in {} s", ANSWER_TIMEOUT.as_secs());
             WriteError::Trouble(Trouble { kind: TroubleKind::Retrying, message })
         })
     }
@@ -128,7 +129,8 @@ impl Writer {
         self.applied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the object is exactly as our last write left it.
+    /// Whether the object is as our last write left it, as far as the cache can tell: one that is behind
+    /// our own write shows nothing yet.
     fn is_applied(
         &self,
         key: &(&'static str, String, String),
@@ -137,7 +139,10 @@ impl Writer {
     ) -> bool {
         let applied = self.applied();
         let Some((applied_hash, version)) = applied.get(key) else { return false };
-        *applied_hash == hash && cached.metadata.resource_version.as_ref() == Some(version)
+        let number = |version: &str| version.parse::<u64>().ok();
+        let seen = cached.metadata.resource_version.as_deref().unwrap_or_default();
+        let behind = number(seen).zip(number(version)).is_some_and(|(seen, ours)| seen < ours);
+        *applied_hash == hash && (seen == version || behind)
     }
 
     /// Nothing of this cluster is remembered any more.
@@ -171,8 +176,7 @@ impl Writer {
         let (namespace, name) = (text(&metadata.namespace), text(&metadata.name));
         let api: Api<DynamicObject> =
             Api::namespaced_with(self.client.clone(), namespace, &resource(kind));
-        let parameters =
-            DeleteParams::background().preconditions(same(text(&metadata.uid)));
+        let parameters = DeleteParams::background().preconditions(same(text(&metadata.uid)));
         let answer = self.write(Point::DeleteOrphan, api.delete(name, &parameters)).await?;
         settled(kind, name, answer.map(drop))
     }
@@ -182,6 +186,26 @@ impl Writer {
         &self,
         metadata: &ObjectMeta,
         status: &SpreadClusterStatus,
+        point: Point,
+    ) -> Result<kube::Result<()>, WriteError> {
+        self.patch_status(metadata, json!(status), ValidationDirective::Strict, point).await
+    }
+
+    /// Writes conditions alone, for a definition that lacks fields of the status.
+    pub async fn conditions(
+        &self,
+        metadata: &ObjectMeta,
+        conditions: &[Condition],
+    ) -> Result<kube::Result<()>, WriteError> {
+        let status = json!({"conditions": conditions});
+        self.patch_status(metadata, status, ValidationDirective::Ignore, Point::Status).await
+    }
+
+    async fn patch_status(
+        &self,
+        metadata: &ObjectMeta,
+        status: Value,
+        validation: ValidationDirective,
         point: Point,
     ) -> Result<kube::Result<()>, WriteError> {
         let (namespace, name) = (text(&metadata.namespace), text(&metadata.name));
@@ -198,7 +222,7 @@ impl Writer {
             "status": status,
         });
         let parameters = PatchParams {
-            field_validation: Some(ValidationDirective::Strict),
+            field_validation: Some(validation),
             ..PatchParams::apply(FIELD_MANAGER).force()
         };
         let patch = Patch::Apply(&object);
@@ -236,9 +260,8 @@ async fn read(
     kind: &str,
     name: &str,
 ) -> Result<Option<DynamicObject>, WriteError> {
-    let retrying = |message: String| {
-        WriteError::Trouble(Trouble { kind: TroubleKind::Retrying, message })
-    };
+    let retrying =
+        |message: String| WriteError::Trouble(Trouble { kind: TroubleKind::Retrying, message });
     match tokio::time::timeout(ANSWER_TIMEOUT, api.get_opt(name)).await {
         Ok(Ok(found)) => Ok(found),
         // Without the kind there is no object; the write tells what is missing.
@@ -280,7 +303,9 @@ fn refuse_foreign(
     }
     trouble(
         TroubleKind::ForeignObject,
-        format!("{kind} {name} exists and is not this cluster's: delete or rename it, or choose another metadata.name"),
+        format!(
+            "{kind} {name} exists and is not this cluster's: delete or rename it, or choose another metadata.name"
+        ),
     )
 }
 

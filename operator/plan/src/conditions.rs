@@ -2,7 +2,7 @@
 
 use crate::decide::Action;
 use crate::decision::Decision;
-use crate::facts::Facts;
+use crate::facts::{Facts, PodFact};
 use crate::snapshot::slot_name;
 use crate::trouble::{Trouble, TroubleKind, gravest};
 
@@ -188,7 +188,9 @@ fn stalled(facts: &Facts<'_>, decision: &Decision) -> PlannedCondition {
         return stalled("NewRingUnsupported", new_ring_text(*slots, *wanted, *next_slots));
     }
     let waiting = facts.pods.iter().find_map(|pod| {
-        pod.unschedulable.as_ref().map(|why| format!("{} finds no node: {why}", slot_name(pod.ordinal)))
+        pod.unschedulable
+            .as_ref()
+            .map(|why| format!("{} finds no node: {why}", slot_name(pod.ordinal)))
     });
     match waiting {
         Some(message) if decision.slots.used == decision.expected => {
@@ -214,9 +216,13 @@ fn degraded(facts: &Facts<'_>, decision: &Decision) -> PlannedCondition {
         let message = "daemons that accept sessions see different members: look at the network between their nodes";
         return yes("MembershipSplit", message.to_owned());
     }
-    if view.keys_differ && facts.keys.as_ref().is_none_or(|keys| crate::key_ids(&keys.text).len() < 2)
+    if view.keys_differ
+        && facts.keys.as_ref().is_none_or(|keys| crate::key_ids(&keys.text).len() < 2)
     {
-        return yes("KeyMismatch", "daemons seal with different keys: look at their logs".to_owned());
+        return yes(
+            "KeyMismatch",
+            "daemons seal with different keys: look at their logs".to_owned(),
+        );
     }
     if view.hashes_differ {
         let message = "daemons run with different configurations: wait for the roll, or delete the pods of those \
@@ -250,7 +256,8 @@ fn slots_available(facts: &Facts<'_>, decision: &Decision) -> PlannedCondition {
 
 fn membership(facts: &Facts<'_>, decision: &Decision) -> PlannedCondition {
     let view = &decision.view;
-    let running = facts.pods.iter().filter(|pod| !pod.terminating && pod.node.is_some()).count();
+    let runs = |pod: &&PodFact| !pod.terminating && (pod.node.is_some() || pod.report.is_some());
+    let running = facts.pods.iter().filter(runs).count();
     let seen = in_ring(decision);
     let message = format!("{seen} of {running} running daemons are in one component");
     if view.split {

@@ -108,7 +108,11 @@ fn next_action(snapshot: &Snapshot<'_>) -> Action {
         return Action::Roll { slot };
     }
     if wanted > total {
-        return Action::NewRingNeeded { slots: total, wanted, next_slots: next_ring_slots(snapshot, total) };
+        return Action::NewRingNeeded {
+            slots: total,
+            wanted,
+            next_slots: next_ring_slots(snapshot, total),
+        };
     }
     Action::Steady
 }
@@ -139,7 +143,6 @@ pub(crate) fn next_to_roll(
         }
     }
     match (broken, outdated) {
-        (Some(_), _) if under_way => None,
         (Some(slot), _) => Some(slot),
         (None, Some(slot)) if whole && !under_way => Some(slot),
         _ => None,

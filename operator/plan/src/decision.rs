@@ -52,11 +52,15 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
     let eligible = facts.nodes.as_ref().map(|nodes| nodes::eligible(spec, nodes, &facts.pods));
     let nodes_unknown = per_node && eligible.is_none();
     let template = template_hash(facts, &ring);
-    let eligible_count = eligible.as_ref().map_or(facts.current_replicas, |names| {
-        u32::try_from(names.len()).unwrap_or(u32::MAX)
-    });
+    let eligible_count = eligible
+        .as_ref()
+        .map_or(facts.current_replicas, |names| u32::try_from(names.len()).unwrap_or(u32::MAX));
     let misplaced = |node: &Option<String>| {
-        per_node && eligible.as_ref().zip(node.as_ref()).is_some_and(|(names, node)| !names.contains(node))
+        per_node
+            && eligible
+                .as_ref()
+                .zip(node.as_ref())
+                .is_some_and(|(names, node)| !names.contains(node))
     };
     let slot = |ordinal: u32| match facts.pod(ordinal) {
         None => SlotFact::Vacant,

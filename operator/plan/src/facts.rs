@@ -25,8 +25,8 @@ pub struct Facts<'a> {
     pub cluster: &'a SpreadCluster,
     /// What the operator was started with.
     pub defaults: &'a OperatorDefaults,
-    /// Metadata of the ring's StatefulSet or, where that is gone, of its ConfigMap.
-    pub ring_meta: Option<&'a ObjectMeta>,
+    /// Metadata of the ring's StatefulSet and ConfigMap, those that are there: each has the ring's record.
+    pub ring_records: Vec<&'a ObjectMeta>,
     /// The restart request that the StatefulSet's pods were last made for.
     pub restart_in_force: Option<String>,
     /// Ordinals that the StatefulSet has now.
@@ -101,19 +101,28 @@ pub struct Ring {
 }
 
 impl Facts<'_> {
-    /// The ring: as its objects say, else as status says, else a new one.
+    /// The ring: as status and its objects say, else a new one. Somebody may have edited one of them.
     pub fn ring(&self) -> Ring {
-        let recorded = |name: &str| self.ring_meta?.annotations.as_ref()?.get(name).cloned();
+        let recorded = |name: &str| -> Vec<String> {
+            let annotations = self.ring_records.iter().filter_map(|meta| meta.annotations.as_ref());
+            let found = annotations.filter_map(|all| all.get(name)).filter(|text| !text.is_empty());
+            found.cloned().collect()
+        };
         let status = self.cluster.status.as_ref().and_then(|status| status.rings.first());
-        let slots = recorded(SLOTS_ANNOTATION)
-            .and_then(|text| text.parse().ok())
-            .or(status.map(|ring| ring.slots).filter(|slots| *slots > 0))
+        let slots = status
+            .map(|ring| ring.slots)
+            .filter(|slots| *slots > 0)
+            .or(recorded(SLOTS_ANNOTATION).iter().find_map(|text| text.parse().ok()))
             .unwrap_or(self.cluster.spec.slots.initial);
-        let frozen_image = recorded(FROZEN_IMAGE_ANNOTATION)
-            .or(status.map(|ring| ring.image.clone()))
-            .filter(|image| !image.is_empty())
-            .unwrap_or_else(|| self.defaults.image.clone());
-        Ring { number: 1, slots, frozen_image, exists: self.ring_meta.is_some() }
+        let images = recorded(FROZEN_IMAGE_ANNOTATION);
+        let told = status.map(|ring| ring.image.clone()).filter(|image| !image.is_empty());
+        let frozen_image = match (&told, images.first()) {
+            (Some(told), Some(_)) if images.contains(told) => told.clone(),
+            (_, Some(image)) => image.clone(),
+            (Some(told), None) => told.clone(),
+            (None, None) => self.defaults.image.clone(),
+        };
+        Ring { number: 1, slots, frozen_image, exists: !self.ring_records.is_empty() }
     }
 
     /// Image of the ring's daemons.

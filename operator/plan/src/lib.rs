@@ -25,8 +25,8 @@ mod status;
 mod trouble;
 
 pub use children::{
-    CHILD_KINDS, CertificateFacts, Child, Material, certificate_is_due, certificate_secret, children,
-    ring_conf, services, wanted_names,
+    CHILD_KINDS, CertificateFacts, Child, Material, certificate_is_due, certificate_secret,
+    children, ring_conf, services, wanted_names,
 };
 pub use conditions::{ConditionStatus, PlannedCondition, accepted, retrying, unreadable};
 pub use decide::{Action, Plan, plan, restart_backoff_millis};

@@ -130,8 +130,11 @@ impl Names {
 
     /// What selects a ring's pods.
     pub fn selector(&self, ring: u32) -> BTreeMap<String, String> {
-        [(CLUSTER_LABEL.to_owned(), self.cluster.clone()), (RING_LABEL.to_owned(), ring.to_string())]
-            .into()
+        [
+            (CLUSTER_LABEL.to_owned(), self.cluster.clone()),
+            (RING_LABEL.to_owned(), ring.to_string()),
+        ]
+        .into()
     }
 
     /// The same as text.

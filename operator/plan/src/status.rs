@@ -7,8 +7,8 @@ use crate::facts::{Facts, Ring};
 use crate::names::{Names, SPREAD_PORT};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use spread_operator_api::{
-    ClientStatus, PendingChange, RingConfiguration, RingMembers, RingState, RingStatus, SpreadCluster,
-    SpreadClusterStatus, requests,
+    ClientStatus, PendingChange, RingConfiguration, RingMembers, RingState, RingStatus,
+    SpreadCluster, SpreadClusterStatus, requests,
 };
 use std::collections::BTreeMap;
 
@@ -108,14 +108,16 @@ fn timed(planned: &[PlannedCondition], cluster: &SpreadCluster, now: &Time) -> V
         .iter()
         .map(|planned| {
             let status = planned.status.text();
-            let same = before.iter().find(|old| old.type_ == planned.r#type && old.status == status);
+            let same =
+                before.iter().find(|old| old.type_ == planned.r#type && old.status == status);
             Condition {
                 type_: planned.r#type.to_owned(),
                 status: status.to_owned(),
                 reason: planned.reason.to_owned(),
                 message: planned.message.chars().take(MESSAGE_MAX_CHARACTERS).collect(),
                 observed_generation: cluster.metadata.generation,
-                last_transition_time: same.map_or(now.clone(), |old| old.last_transition_time.clone()),
+                last_transition_time: same
+                    .map_or(now.clone(), |old| old.last_transition_time.clone()),
             }
         })
         .collect()

@@ -1,4 +1,6 @@
-use crate::{Access, Action, RingConfig, SlotFact, SlotPlace, Snapshot, plan, restart_backoff_millis};
+use crate::{
+    Access, Action, RingConfig, SlotFact, SlotPlace, Snapshot, plan, restart_backoff_millis,
+};
 use proptest::prelude::*;
 use spread_operator_api::SpreadCluster;
 

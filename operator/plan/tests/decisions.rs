@@ -45,7 +45,9 @@ fn slots_and_image_are_those_that_the_ring_was_made_with() {
     assert_eq!(decision.action, Action::Steady, "a newer operator restarts nothing");
     world.ring_meta = None;
     let facts = world.facts();
-    let now = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(k8s_openapi::jiff::Timestamp::UNIX_EPOCH);
+    let now = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(
+        k8s_openapi::jiff::Timestamp::UNIX_EPOCH,
+    );
     // Both ring objects lost: the status is what is left.
     let mut status = spread_plan::status(&facts, &decision, &now);
     status.rings = vec![spread_operator_api::RingStatus {
@@ -164,7 +166,8 @@ fn per_node(nodes: &[&str]) -> World {
     world.nodes = Some(nodes.iter().map(node).collect());
     world.make_ring();
     let template = world.decide().template;
-    world.pods = (0..u32::try_from(nodes.len()).unwrap()).map(|slot| pod(slot, &template)).collect();
+    world.pods =
+        (0..u32::try_from(nodes.len()).unwrap()).map(|slot| pod(slot, &template)).collect();
     world.see_each_other();
     world
 }
@@ -176,7 +179,8 @@ fn with_a_daemon_on_each_node_none_moves_because_a_node_went() {
     // Of five nodes two stay, and not the first.
     world.nodes.as_mut().unwrap().retain(|node| ["n1", "n3"].contains(&node.name.as_str()));
     for slot in [0, 2, 4] {
-        world.pods[slot] = PodFact { node: None, ready: false, report: None, ..world.pods[slot].clone() };
+        world.pods[slot] =
+            PodFact { node: None, ready: false, report: None, ..world.pods[slot].clone() };
     }
     world.component(&[1, 3]);
     let decision = world.decide();
@@ -217,7 +221,8 @@ fn nodes_that_may_not_be_read_are_named_and_nothing_moves() {
 #[test]
 fn a_cordoned_node_keeps_its_daemon_and_gets_no_new_one() {
     let mut world = per_node(&["n0", "n1", "n2"]);
-    let cordoned = |name: &str| NodeFact { name: name.to_owned(), cordoned: true, ..NodeFact::default() };
+    let cordoned =
+        |name: &str| NodeFact { name: name.to_owned(), cordoned: true, ..NodeFact::default() };
     let nodes = world.nodes.as_mut().unwrap();
     nodes[2] = cordoned("n2");
     nodes.push(cordoned("n3"));
@@ -247,7 +252,10 @@ fn keys_are_made_once_and_rotated_on_request_without_a_gap() {
     assert_eq!(step(Some(&keys(&[1, 2], Some("a"))), Some("a")), KeyStep::Keep);
     // The same request again, after everything.
     assert_eq!(step(Some(&keys(&[2], Some("a"))), Some("a")), KeyStep::Keep);
-    assert_eq!(written(step(Some(&RingKeys { text: "spoilt".into(), ..RingKeys::default() }), None)), [1]);
+    assert_eq!(
+        written(step(Some(&RingKeys { text: "spoilt".into(), ..RingKeys::default() }), None)),
+        [1]
+    );
 }
 
 #[test]

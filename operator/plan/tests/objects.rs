@@ -6,9 +6,12 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use serde_json::{Value, json};
 use spread_operator_api::{
-    AuthenticationType, ChildType, IpFamily, NamespacesFrom, RingEncryptionType, ServiceType, TlsType,
+    AuthenticationType, ChildType, IpFamily, NamespacesFrom, RingEncryptionType, ServiceType,
+    TlsType,
 };
-use spread_plan::{Child, Material, RingKeys, certificate_is_due, children, services, wanted_names};
+use spread_plan::{
+    Child, Material, RingKeys, certificate_is_due, children, services, wanted_names,
+};
 use world::World;
 
 fn all(world: &World) -> Vec<Child> {
@@ -57,11 +60,25 @@ fn everything_has_our_label_and_owner_and_no_finalizer_and_the_daemons_come_last
     let kinds: Vec<&str> = all.iter().map(Child::kind).collect();
     assert_eq!(
         kinds,
-        ["Service", "Service", "Secret", "ConfigMap", "ConfigMap", "PodDisruptionBudget", "NetworkPolicy", "StatefulSet"]
+        [
+            "Service",
+            "Service",
+            "Secret",
+            "ConfigMap",
+            "ConfigMap",
+            "PodDisruptionBudget",
+            "NetworkPolicy",
+            "StatefulSet"
+        ]
     );
     let wanted = wanted_names(&world.facts(), &world.decide());
     for child in &all {
-        assert!(wanted.contains(&(child.kind(), child.name())), "{} {}", child.kind(), child.name());
+        assert!(
+            wanted.contains(&(child.kind(), child.name())),
+            "{} {}",
+            child.kind(),
+            child.name()
+        );
     }
 }
 
@@ -166,7 +183,11 @@ fn children_that_are_not_asked_for_are_orphans() {
     world.cluster.spec.security.tls.r#type = TlsType::Secret;
     world.cluster.spec.security.tls.name = Some("mine".to_owned());
     let wanted = wanted_names(&world.facts(), &world.decide());
-    assert!(!wanted.iter().any(|(kind, _)| ["PodDisruptionBudget", "NetworkPolicy", "Secret"].contains(kind)));
+    assert!(
+        !wanted
+            .iter()
+            .any(|(kind, _)| ["PodDisruptionBudget", "NetworkPolicy", "Secret"].contains(kind))
+    );
     assert_eq!(all(&world).len(), 5);
     assert!(pod(&world)["volumes"].to_string().contains("mine"));
 }
@@ -177,18 +198,24 @@ fn allows(policy: &NetworkPolicy, protocol: &str, port: i32, peer: &Peer) -> boo
     rules.iter().any(|rule| {
         let port_fits = rule.ports.as_ref().unwrap().iter().any(|one| {
             one.protocol.as_deref() == Some(protocol)
-                && one.port == Some(k8s_openapi::apimachinery::pkg::util::intstr::IntOrString::Int(port))
+                && one.port
+                    == Some(k8s_openapi::apimachinery::pkg::util::intstr::IntOrString::Int(port))
         });
         let matches = |selector: &k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector,
                        labels: &[(&str, &str)]| {
-            selector.match_labels.iter().flatten().all(|(name, value)| labels.contains(&(name, value)))
+            selector
+                .match_labels
+                .iter()
+                .flatten()
+                .all(|(name, value)| labels.contains(&(name, value)))
         };
         let from = |one: &k8s_openapi::api::networking::v1::NetworkPolicyPeer| {
             let namespace = match &one.namespace_selector {
                 Some(selector) => matches(selector, peer.namespace_labels),
                 None => peer.namespace == "shop",
             };
-            namespace && one.pod_selector.as_ref().is_none_or(|selector| matches(selector, peer.labels))
+            namespace
+                && one.pod_selector.as_ref().is_none_or(|selector| matches(selector, peer.labels))
         };
         port_fits && rule.from.as_ref().is_none_or(|peers| peers.iter().any(from))
     })
@@ -205,7 +232,11 @@ const DAEMON: Peer = Peer {
     namespace_labels: &[("kubernetes.io/metadata.name", "shop")],
     labels: &[("spread-operator.dev/cluster", "orders"), ("spread-operator.dev/ring", "1")],
 };
-const NEIGHBOUR: Peer = Peer { namespace: "shop", namespace_labels: &[("kubernetes.io/metadata.name", "shop")], labels: &[] };
+const NEIGHBOUR: Peer = Peer {
+    namespace: "shop",
+    namespace_labels: &[("kubernetes.io/metadata.name", "shop")],
+    labels: &[],
+};
 const STRANGER: Peer = Peer {
     namespace: "other",
     namespace_labels: &[("kubernetes.io/metadata.name", "other"), ("team", "orders")],
@@ -222,7 +253,9 @@ fn the_policy_lets_in_who_may_come_on_each_port_and_nobody_else() {
     let policy = |world: &World| {
         all(world)
             .into_iter()
-            .find_map(|child| if let Child::NetworkPolicy(policy) = child { Some(policy) } else { None })
+            .find_map(
+                |child| if let Child::NetworkPolicy(policy) = child { Some(policy) } else { None },
+            )
             .unwrap()
     };
     let mut world = World::new(3, 5);
@@ -238,7 +271,12 @@ fn the_policy_lets_in_who_may_come_on_each_port_and_nobody_else() {
         ("TCP", 4806, &NEIGHBOUR, true),
         ("TCP", 80, &DAEMON, false),
     ] {
-        assert_eq!(allows(&same, protocol, port, peer), expected, "{protocol} {port} {}", peer.namespace);
+        assert_eq!(
+            allows(&same, protocol, port, peer),
+            expected,
+            "{protocol} {port} {}",
+            peer.namespace
+        );
     }
     world.cluster.spec.clients.allowed_namespaces.from = NamespacesFrom::All;
     assert!(allows(&policy(&world), "TCP", 4803, &STRANGER));

@@ -27,7 +27,10 @@ pub fn render(crd: &CustomResourceDefinition) -> String {
          [Columns](#columns)\n"
     );
     for (title, name) in [("Spec", "spec"), ("Status", "status")] {
-        let _ = write!(text, "\n## {title}\n\n| field | type | default | meaning |\n| --- | --- | --- | --- |\n");
+        let _ = write!(
+            text,
+            "\n## {title}\n\n| field | type | default | meaning |\n| --- | --- | --- | --- |\n"
+        );
         fields(&schema["properties"][name], name, &mut text);
         if name == "spec" {
             rules(schema, &mut text);
@@ -115,7 +118,10 @@ fn one_off_requests(text: &mut String) {
     );
     for (name, effect) in [
         (requests::RESTART, "all daemons restart, one after the other"),
-        (requests::ROTATE_KEYS, "the ring gets a new key; the old one is dropped when all daemons use the new one"),
+        (
+            requests::ROTATE_KEYS,
+            "the ring gets a new key; the old one is dropped when all daemons use the new one",
+        ),
         (requests::SWITCHOVER, "a switch-over that waits begins; not in force yet"),
         (requests::ABORT, "a switch-over goes back; not in force yet"),
     ] {

@@ -24,7 +24,9 @@ async fn an_object_gets_its_children_and_a_status() {
     assert_eq!(status.observed_generation, 1);
     assert_eq!(status.client.host, format!("orders-client.{}.svc", world.namespace));
     for (kind, _) in CHILDREN {
-        for child in world.all(kind).await.iter().filter(|child| child.name_any().starts_with("orders-")) {
+        for child in
+            world.all(kind).await.iter().filter(|child| child.name_any().starts_with("orders-"))
+        {
             assert!(child.finalizers().is_empty());
         }
     }
@@ -40,7 +42,8 @@ async fn the_spec_is_the_users_alone() {
         let manifest = world.manifest("orders", &json!({"replicas": 3}));
         let parameters = PatchParams { dry_run: true, ..PatchParams::apply("user") };
         let before = world.clusters().get("orders").await.unwrap();
-        let after = world.clusters().patch("orders", &parameters, &Patch::Apply(&manifest)).await.unwrap();
+        let after =
+            world.clusters().patch("orders", &parameters, &Patch::Apply(&manifest)).await.unwrap();
         before.spec != after.spec || before.metadata.generation != after.metadata.generation
     };
     world.made("orders").await;
@@ -72,7 +75,11 @@ async fn scale_changes_the_size_and_nothing_else() {
     let conf = world.child("ConfigMap", "orders-r1").await;
     for (replicas, expected) in [(5, 5), (2, 2), (7, 5)] {
         let patch = json!({"spec": {"replicas": replicas}});
-        world.clusters().patch_scale("orders", &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+        world
+            .clusters()
+            .patch_scale("orders", &PatchParams::default(), &Patch::Merge(&patch))
+            .await
+            .unwrap();
         wait(&format!("the set has {expected}"), async || {
             let set = world.child("StatefulSet", "orders-r1").await;
             let found = set.data["spec"]["replicas"].clone();
@@ -112,7 +119,10 @@ async fn foreign_objects_with_our_names_are_refused_and_left_alone() {
     world.apply("orders", &json!({"replicas": 3})).await;
     let message = world.reason("orders", "Stalled", "ForeignObject").await;
     assert!(message.contains("orders-") && message.contains("delete or rename"), "{message}");
-    assert_eq!(services.get("orders-client").await.unwrap().resource_version(), before.resource_version());
+    assert_eq!(
+        services.get("orders-client").await.unwrap().resource_version(),
+        before.resource_version()
+    );
     services.delete("orders-client", &DeleteParams::default()).await.unwrap();
     world.children("Secret").delete("orders-ring", &DeleteParams::default()).await.unwrap();
     // The next pass is at most a minute away.
@@ -134,7 +144,11 @@ async fn a_full_quota_is_one_condition_and_stops_nobody_else() {
     quotas.create(&PostParams::default(), &quota).await.unwrap();
     wait("the quota is in force", async || {
         let status = quotas.get("q").await.unwrap().status;
-        if status.as_ref().is_some_and(|status| status.used.is_some()) { Ok(()) } else { Err(status) }
+        if status.as_ref().is_some_and(|status| status.used.is_some()) {
+            Ok(())
+        } else {
+            Err(status)
+        }
     })
     .await;
     let _operator = Operator::start(&world);
@@ -146,7 +160,11 @@ async fn a_full_quota_is_one_condition_and_stops_nobody_else() {
     world.apply("first", &json!({"replicas": 2})).await;
     wait("the first cluster is scaled", async || {
         let set = world.child("StatefulSet", "first-r1").await;
-        if set.data["spec"]["replicas"] == 2 { Ok(()) } else { Err(set.data["spec"]["replicas"].clone()) }
+        if set.data["spec"]["replicas"] == 2 {
+            Ok(())
+        } else {
+            Err(set.data["spec"]["replicas"].clone())
+        }
     })
     .await;
 }
@@ -156,10 +174,14 @@ async fn a_full_quota_is_one_condition_and_stops_nobody_else() {
 async fn a_secret_that_is_not_there_is_named() {
     let world = World::new("secret").await;
     let _operator = Operator::start(&world);
-    let spec = json!({"replicas": 1, "security": {"ringEncryption": {"type": "Secret", "name": "mine"}}});
+    let spec =
+        json!({"replicas": 1, "security": {"ringEncryption": {"type": "Secret", "name": "mine"}}});
     world.apply("orders", &spec).await;
     let message = world.reason("orders", "Stalled", "SecretMissing").await;
-    assert!(message.contains("spec.security.ringEncryption.name") && message.contains("ring.key"), "{message}");
+    assert!(
+        message.contains("spec.security.ringEncryption.name") && message.contains("ring.key"),
+        "{message}"
+    );
     let secret = serde_json::from_value(json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "mine"},
         "stringData": {"ring.key": format!("1 {}\n", "a".repeat(64))},
@@ -223,7 +245,11 @@ async fn a_lost_status_and_lost_children_come_back_as_they_were() {
     // Another default, another number of slots, and no status: the ring keeps what it was made with.
     world.apply("orders", &json!({"replicas": 2, "slots": {"initial": 6}})).await;
     let patch: Value = json!({"status": null});
-    world.clusters().patch_status("orders", &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+    world
+        .clusters()
+        .patch_status("orders", &PatchParams::default(), &Patch::Merge(&patch))
+        .await
+        .unwrap();
     world.children("StatefulSet").delete("orders-r1", &DeleteParams::background()).await.unwrap();
     world.gone("StatefulSet", "orders-r1").await;
     let _operator = Operator::start(&world);

@@ -8,6 +8,7 @@ use kube::ResourceExt as _;
 use serde_json::{Value, json};
 use spread_operator::points::{Moment, Point, Points};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 
@@ -66,8 +67,10 @@ async fn converged(world: &World) {
     world.gone("PodDisruptionBudget", "orders-r1").await;
     wait("all daemons have the new image, and the status says so", async || {
         let pods = Kubelet::pods(world, "orders").await;
-        let images: Vec<String> =
-            pods.iter().map(|pod| pod.spec.as_ref().unwrap().containers[0].image.clone().unwrap()).collect();
+        let images: Vec<String> = pods
+            .iter()
+            .map(|pod| pod.spec.as_ref().unwrap().containers[0].image.clone().unwrap())
+            .collect();
         let (_, reason, message) = world.condition("orders", "Stalled").await;
         let pending = world.clusters().get("orders").await.unwrap().status.unwrap().pending_change;
         let new = images.len() == 2 && images.iter().all(|image| image == "spreadd:2");
@@ -116,31 +119,31 @@ async fn dies_and_another_goes_on(point: Point, moment: Moment) {
 #[ignore = "needs the Kubernetes commands: cargo e2e test"]
 async fn killed_before_and_after_each_write_the_next_one_converges() {
     use futures::StreamExt as _;
-    let moments = Point::ALL
-        .iter()
-        .flat_map(|point| [(*point, Moment::Before), (*point, Moment::After)]);
+    let moments =
+        Point::ALL.iter().flat_map(|point| [(*point, Moment::Before), (*point, Moment::After)]);
     futures::stream::iter(moments)
         .for_each_concurrent(4, |(point, moment)| async move {
-            tokio::spawn(dies_and_another_goes_on(point, moment)).await.unwrap();
+            dies_and_another_goes_on(point, moment).await;
             println!("killed {moment:?} {point:?}: the next one converged");
         })
         .await;
 }
 
-/// Killed after every further write, again and again: each run gets one write further.
+/// Killed after its first write, then after its second, and so on: a crash in a row of crashes.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the Kubernetes commands: cargo e2e test"]
-async fn killed_at_its_every_write_it_still_gets_there() {
+async fn killed_after_its_nth_write_again_and_again_it_still_gets_there() {
     let world = World::new("every-write").await;
     world.apply("orders", &json!({"replicas": 1})).await;
     let passed = Arc::new(Mutex::new(BTreeSet::new()));
-    for _ in 0..40 {
+    for nth in 1..=14 {
         let died = Arc::new(Notify::new());
+        let writes = Arc::new(AtomicU32::new(0));
         let (told, seen) = (Arc::clone(&died), Arc::clone(&passed));
         let points = Points::hooked(move |at, when| {
-            let (told, seen) = (Arc::clone(&told), Arc::clone(&seen));
+            let (told, seen, writes) = (Arc::clone(&told), Arc::clone(&seen), Arc::clone(&writes));
             async move {
-                if when == Moment::After {
+                if when == Moment::After && writes.fetch_add(1, Ordering::SeqCst) + 1 >= nth {
                     seen.lock().unwrap().insert(at);
                     told.notify_one();
                     std::future::pending::<()>().await;
@@ -149,13 +152,11 @@ async fn killed_at_its_every_write_it_still_gets_there() {
             .boxed()
         });
         let operator = Operator::start_with(&world, Start { points, ..Start::default() });
-        let done = tokio::time::timeout(std::time::Duration::from_secs(5), died.notified()).await;
+        // Late runs find nothing more to write.
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(5), died.notified()).await;
         drop(operator);
-        if done.is_err() {
-            break;
-        }
     }
     let set = world.made("orders").await;
     assert_eq!(set.annotations()["spread-operator.dev/slots"], "8");
-    assert!(passed.lock().unwrap().len() >= 8, "{passed:?}");
+    assert!(passed.lock().unwrap().len() >= 5, "{passed:?}");
 }

@@ -26,8 +26,8 @@ pub enum Answer {
     Hang,
 }
 
-/// Plays the kubelet for one cluster: gives pods a node, an address and readiness, and serves their
-/// admin endpoints.
+/// Plays the kubelet for one cluster: gives pods an address and readiness, and serves their admin
+/// endpoints. They have no node: one that sends no heartbeats would be taken for dead.
 pub struct Kubelet {
     world: World,
     cluster: String,
@@ -72,11 +72,12 @@ impl Kubelet {
 
     /// These see each other.
     pub fn component(&self, slots: &[u32], key_id: u32) {
-        let members: Vec<Value> = slots.iter().map(|slot| json!({"name": format!("d{slot}")})).collect();
+        let members: Vec<Value> =
+            slots.iter().map(|slot| json!({"name": format!("d{slot}")})).collect();
         for slot in slots {
             let status = json!({
                 "version": "1.0.0", "configuration_hash": "00ff", "key_id": key_id,
-                "members": members, "sessions": [{}, {}],
+                "members": members, "session_count": 2,
             });
             self.answers.lock().unwrap().insert(*slot, Answer::Status(status));
         }
@@ -95,42 +96,24 @@ impl Kubelet {
         for slot in slots {
             let name = format!("{}-r1-{slot}", self.cluster);
             let api = Self::api(&self.world);
-            let pod = wait(&format!("pod {name} exists"), async || {
-                api.get(&name).await.map_err(|error| error.to_string())
+            wait(&format!("pod {name} exists"), async || {
+                api.get(&name).await.map(drop).map_err(|error| error.to_string())
             })
             .await;
-            if pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_none()) {
-                let binding = json!({
-                    "apiVersion": "v1", "kind": "Binding", "metadata": {"name": name},
-                    "target": {"kind": "Node", "name": format!("node-{slot}")},
-                });
-                let body = serde_json::to_vec(&binding).unwrap();
-                let path = format!("/api/v1/namespaces/{}/pods/{name}/binding", self.world.namespace);
-                let request = http::Request::post(path).header("content-type", "application/json");
-                self.world.client.request::<Value>(request.body(body).unwrap()).await.unwrap();
-            }
             let address = self.address(*slot);
             let status = json!({"status": {
                 "phase": "Running", "podIP": address, "podIPs": [{"ip": address}],
-                "conditions": [{"type": "Ready", "status": "True"}, {"type": "PodScheduled", "status": "True"}],
+                "conditions": [{"type": "Ready", "status": "True"}],
             }});
             api.patch_status(&name, &PatchParams::default(), &Patch::Merge(&status)).await.unwrap();
             self.serve(*slot).await;
         }
     }
 
-    /// Ends pods that are asked to end, as a kubelet does.
-    pub async fn reap(&mut self) -> usize {
-        let api = Self::api(&self.world);
-        let mut ended = 0;
-        for pod in Self::pods(&self.world, &self.cluster).await {
-            if pod.metadata.deletion_timestamp.is_some() {
-                let now = kube::api::DeleteParams { grace_period_seconds: Some(0), ..Default::default() };
-                let _ = api.delete(&pod.name_any(), &now).await;
-                ended += 1;
-            }
-        }
-        ended
+    /// Uids of the pods by name.
+    async fn uids(&self) -> BTreeMap<String, String> {
+        let pods = Self::pods(&self.world, &self.cluster).await;
+        pods.iter().map(|pod| (pod.name_any(), pod.uid().unwrap())).collect()
     }
 
     async fn serve(&mut self, slot: u32) {
@@ -142,7 +125,10 @@ impl Kubelet {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(text("ca.crt").as_bytes()).unwrap()).unwrap();
-        let clients = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+        let clients = rustls::server::WebPkiClientVerifier::builder_with_provider(
+            Arc::new(roots),
+            provider.clone(),
+        );
         let config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
@@ -154,27 +140,33 @@ impl Kubelet {
             .unwrap();
         let listener = TcpListener::bind((self.address(slot), PORT)).await.unwrap();
         let (tls, answers) = (TlsAcceptor::from(Arc::new(config)), Arc::clone(&self.answers));
-        self.servers.insert(slot, tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let (tls, answers) = (tls.clone(), Arc::clone(&answers));
-                tokio::spawn(async move {
-                    let Ok(mut stream) = tls.accept(stream).await else { return };
-                    let mut request = [0; 4096];
-                    let _ = stream.read(&mut request).await;
-                    let answer = answers.lock().unwrap().get(&slot).cloned();
-                    match answer {
-                        Some(Answer::Status(status)) => {
-                            let body = status.to_string();
-                            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
-                            let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
-                            let _ = stream.shutdown().await;
+        self.servers.insert(
+            slot,
+            tokio::spawn(async move {
+                loop {
+                    let (stream, _) = listener.accept().await.unwrap();
+                    let (tls, answers) = (tls.clone(), Arc::clone(&answers));
+                    tokio::spawn(async move {
+                        let Ok(mut stream) = tls.accept(stream).await else { return };
+                        let mut request = [0; 4096];
+                        let _ = stream.read(&mut request).await;
+                        let answer = answers.lock().unwrap().get(&slot).cloned();
+                        match answer {
+                            Some(Answer::Status(status)) => {
+                                let body = status.to_string();
+                                let head = format!(
+                                    "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n",
+                                    body.len()
+                                );
+                                let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
+                                let _ = stream.shutdown().await;
+                            }
+                            Some(Answer::Hang) | None => std::future::pending::<()>().await,
                         }
-                        Some(Answer::Hang) | None => std::future::pending::<()>().await,
-                    }
-                });
-            }
-        }));
+                    });
+                }
+            }),
+        );
     }
 }
 
@@ -215,34 +207,39 @@ async fn a_new_image_takes_one_daemon_at_a_time_and_only_from_a_whole_ring() {
     kubelet.whole(&[0, 1, 2], 1);
     kubelet.run(&[0, 1, 2]).await;
     world.reason("orders", "Ready", "Ready").await;
+    let mut before = kubelet.uids().await;
     world.apply("orders", &json!({"replicas": 3, "image": "spreadd:2"})).await;
     for slot in [2, 1, 0] {
+        let taken = format!("orders-r1-{slot}");
         let others: Vec<u32> = [0, 1, 2].into_iter().filter(|other| *other != slot).collect();
-        wait(&format!("d{slot} is taken"), async || {
-            let pods = Kubelet::pods(&world, "orders").await;
-            let ending: Vec<String> = pods
-                .iter()
-                .filter(|pod| pod.metadata.deletion_timestamp.is_some())
-                .map(ResourceExt::name_any)
-                .collect();
-            if ending == [format!("orders-r1-{slot}")] { Ok(()) } else { Err(ending) }
+        let after = wait(&format!("d{slot} is replaced"), async || {
+            let now = kubelet.uids().await;
+            match now.get(&taken) {
+                Some(uid) if *uid != before[&taken] && now.len() == 3 => Ok(now),
+                other => Err(format!("{other:?}")),
+            }
         })
         .await;
+        for other in &others {
+            let other = format!("orders-r1-{other}");
+            assert_eq!(before[&other], after[&other], "{other} was replaced together with {taken}");
+        }
+        before = after;
+        // Until it is in the ring, nothing more is taken.
         kubelet.component(&others, 1);
         kubelet.hang(slot);
-        assert_eq!(kubelet.reap().await, 1);
-        wait("its successor exists", async || {
-            let pods = Kubelet::pods(&world, "orders").await;
-            let all = pods.len() == 3 && pods.iter().all(|pod| pod.metadata.deletion_timestamp.is_none());
-            if all { Ok(()) } else { Err(pods.len()) }
-        })
-        .await;
         kubelet.run(&[slot]).await;
+        world.reason("orders", "Ready", "Degraded").await;
+        assert_eq!(kubelet.uids().await, before);
         kubelet.whole(&[0, 1, 2], 1);
     }
     world.reason("orders", "Ready", "Ready").await;
     let pods = Kubelet::pods(&world, "orders").await;
-    assert!(pods.iter().all(|pod| pod.spec.as_ref().unwrap().containers[0].image.as_deref() == Some("spreadd:2")));
+    assert!(
+        pods.iter()
+            .all(|pod| pod.spec.as_ref().unwrap().containers[0].image.as_deref()
+                == Some("spreadd:2"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

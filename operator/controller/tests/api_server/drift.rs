@@ -41,7 +41,10 @@ fn find<'a>(value: &'a mut Value, path: &[String]) -> Option<&'a mut Value> {
             "k" => {
                 let keys: Value = serde_json::from_str(name).ok()?;
                 let fits = |item: &Value| {
-                    keys.as_object().into_iter().flatten().all(|(key, value)| item.get(key) == Some(value))
+                    keys.as_object()
+                        .into_iter()
+                        .flatten()
+                        .all(|(key, value)| item.get(key) == Some(value))
                 };
                 place.as_array_mut()?.iter_mut().find(|item| fits(item))?
             }

@@ -41,10 +41,14 @@ async fn led_by(world: &World, name: &str) {
 async fn one_replica_writes_and_the_next_takes_over() {
     let world = World::new("election").await;
     let (points, _) = counted();
-    let first = Operator::start_with(&world, Start { points, election: Some("first"), ..Start::default() });
+    let first =
+        Operator::start_with(&world, Start { points, election: Some("first"), ..Start::default() });
     led_by(&world, "first").await;
     let (points, by_second) = counted();
-    let second = Operator::start_with(&world, Start { points, election: Some("second"), ..Start::default() });
+    let second = Operator::start_with(
+        &world,
+        Start { points, election: Some("second"), ..Start::default() },
+    );
     world.apply("orders", &json!({"replicas": 1})).await;
     world.made("orders").await;
     assert_eq!(by_second.load(Ordering::SeqCst), 0, "the second one does not lead");
@@ -70,12 +74,15 @@ async fn one_replica_writes_and_the_next_takes_over() {
 async fn one_that_lost_its_lease_in_the_middle_of_a_pass_writes_no_more() {
     let world = World::new("stale").await;
     // It stops before a write and goes on when another one leads.
-    let (reached, go_on) = (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
+    let (reached, go_on) =
+        (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
     let wrote = Arc::new(AtomicBool::new(false));
     let points = {
-        let (reached, go_on, wrote) = (Arc::clone(&reached), Arc::clone(&go_on), Arc::clone(&wrote));
+        let (reached, go_on, wrote) =
+            (Arc::clone(&reached), Arc::clone(&go_on), Arc::clone(&wrote));
         Points::hooked(move |point, moment| {
-            let (reached, go_on, wrote) = (Arc::clone(&reached), Arc::clone(&go_on), Arc::clone(&wrote));
+            let (reached, go_on, wrote) =
+                (Arc::clone(&reached), Arc::clone(&go_on), Arc::clone(&wrote));
             async move {
                 match (point, moment) {
                     (Point::StatefulSet, Moment::Before) => {
@@ -89,7 +96,8 @@ async fn one_that_lost_its_lease_in_the_middle_of_a_pass_writes_no_more() {
             .boxed()
         })
     };
-    let _stale = Operator::start_with(&world, Start { points, election: Some("stale"), ..Start::default() });
+    let _stale =
+        Operator::start_with(&world, Start { points, election: Some("stale"), ..Start::default() });
     world.apply("orders", &json!({"replicas": 1})).await;
     reached.notified().await;
     // Somebody else takes the Lease, as if this one had slept through it.

@@ -2,8 +2,11 @@
 //! throttling, errors, closed watches.
 
 use crate::world::{Operator, Start, World, config, wait};
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{Request, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full};
 use kube::client::{Body, ClientBuilder};
 use kube::{Client, ResourceExt as _};
 use serde_json::json;
@@ -24,6 +27,8 @@ enum Fault {
     Answer(u16),
 }
 
+type Answer = UnsyncBoxBody<Bytes, BoxError>;
+
 /// Faults from a seed, for so many requests of each kind; then all is well.
 #[derive(Clone)]
 struct Faults {
@@ -36,12 +41,15 @@ impl Faults {
     fn next(&self, request: &Request<Body>) -> Fault {
         let writes = request.method() != http::Method::GET;
         let watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
-        let left = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        let left =
+            self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         if left.is_err() {
             return Fault::None;
         }
         // A splitmix step: the same seed gives the same faults.
-        let mut z = self.seed.wrapping_add(self.count.fetch_add(1, Ordering::SeqCst).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut z = self.seed.wrapping_add(
+            self.count.fetch_add(1, Ordering::SeqCst).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+        );
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         match (z ^ (z >> 31)) % 12 {
@@ -74,10 +82,10 @@ impl<S, B> Service<Request<Body>> for Faulty<S>
 where
     S: Service<Request<Body>, Response = Response<B>, Error = BoxError> + Send + 'static,
     S::Future: Send + 'static,
-    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    type Response = Response<Body>;
+    type Response = Response<Answer>;
     type Error = BoxError;
     type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
 
@@ -95,7 +103,7 @@ where
                     let answer = answer.await?;
                     match fault {
                         Fault::LostAfter => Err(lost()),
-                        _ => Ok(answer.map(Body::wrap_body)),
+                        _ => Ok(answer.map(|body| body.map_err(Into::into).boxed_unsync())),
                     }
                 })
             }
@@ -105,8 +113,10 @@ where
                     "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
                     "message": "planted", "reason": "Planted", "metadata": {}, "details": {},
                 });
+                let planted = Full::new(Bytes::from(body.to_string()));
+                let planted = planted.map_err(|never| match never {}).boxed_unsync();
                 let code = StatusCode::from_u16(code)?;
-                Ok(Response::builder().status(code).body(Body::from(body.to_string().into_bytes()))?)
+                Ok(Response::builder().status(code).body(planted)?)
             }),
         }
     }
@@ -132,7 +142,11 @@ async fn it_converges_through_lost_replies_conflicts_and_errors() {
         world.apply("orders", &json!({"replicas": 4})).await;
         wait("it is scaled", async || {
             let set = world.child("StatefulSet", "orders-r1").await;
-            if set.data["spec"]["replicas"] == 4 { Ok(()) } else { Err(set.data["spec"]["replicas"].clone()) }
+            if set.data["spec"]["replicas"] == 4 {
+                Ok(())
+            } else {
+                Err(set.data["spec"]["replicas"].clone())
+            }
         })
         .await;
         world.reason("orders", "Stalled", "Progressing").await;

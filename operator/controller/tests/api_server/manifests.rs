@@ -64,7 +64,8 @@ async fn a_misspelt_field_is_refused_by_strict_validation() {
 #[ignore = "needs the Kubernetes commands: cargo e2e test"]
 async fn scale_goes_as_far_as_slots_max() {
     let world = World::new("scale-rule").await;
-    world.apply("orders", &json!({"replicas": 3, "slots": {"max": 8}})).await;
+    // More than slots.initial is refused at creation only.
+    world.apply("orders", &json!({"replicas": 3, "slots": {"initial": 5, "max": 8}})).await;
     let scale = async |replicas: u32| {
         let patch = json!({"spec": {"replicas": replicas}});
         world.clusters().patch_scale("orders", &PatchParams::default(), &Patch::Merge(&patch)).await

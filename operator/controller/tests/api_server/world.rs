@@ -1,7 +1,6 @@
 //! One control plane for all tests of this program, a namespace for each.
 
 use k8s_openapi::api::core::v1::Namespace;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config, ResourceExt as _};
@@ -30,13 +29,23 @@ fn plane() -> &'static ControlPlane {
         plane.kubectl().apply(&definition).unwrap();
         plane
             .kubectl()
-            .run(&["wait", "--for=condition=Established", "--timeout=60s", "crd/spreadclusters.spread-operator.dev"])
+            .run(&[
+                "wait",
+                "--for=condition=Established",
+                "--timeout=60s",
+                "crd/spreadclusters.spread-operator.dev",
+            ])
             .unwrap();
         // What cert-manager would serve; nobody acts on it.
         plane.kubectl().apply(include_str!("certificates.json")).unwrap();
         plane
             .kubectl()
-            .run(&["wait", "--for=condition=Established", "--timeout=60s", "crd/certificates.cert-manager.io"])
+            .run(&[
+                "wait",
+                "--for=condition=Established",
+                "--timeout=60s",
+                "crd/certificates.cert-manager.io",
+            ])
             .unwrap();
         plane
     })

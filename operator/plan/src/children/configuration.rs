@@ -4,9 +4,9 @@ use super::meta::{annotations, meta};
 use crate::decision::Decision;
 use crate::facts::Facts;
 use crate::names::{
-    ACCESS_DIRECTORY, ACCESS_IP_KEY, ACCESS_PWORD_KEY, ADMIN_PORT, CONF_KEY, FROZEN_IMAGE_ANNOTATION,
-    HEALTH_PORT, KEYS_DIRECTORY, Names, RING_KEY, SLOTS_ANNOTATION, SOCKET_DIRECTORY, SPREAD_PORT,
-    TLS_DIRECTORY,
+    ACCESS_DIRECTORY, ACCESS_IP_KEY, ACCESS_PWORD_KEY, ADMIN_PORT, CONF_KEY,
+    FROZEN_IMAGE_ANNOTATION, HEALTH_PORT, KEYS_DIRECTORY, Names, RING_KEY, SLOTS_ANNOTATION,
+    SOCKET_DIRECTORY, SPREAD_PORT, TLS_DIRECTORY,
 };
 use crate::ring_config::{Access, RingConfig, SlotPlace};
 use crate::snapshot::slot_name;
@@ -33,11 +33,7 @@ pub(super) fn ring_config_map(
         let lines: String = authentication.allow.iter().map(|entry| format!("{entry}\n")).collect();
         data.push((ACCESS_IP_KEY.to_owned(), lines));
     }
-    Ok(ConfigMap {
-        metadata,
-        data: Some(data.into_iter().collect()),
-        ..ConfigMap::default()
-    })
+    Ok(ConfigMap { metadata, data: Some(data.into_iter().collect()), ..ConfigMap::default() })
 }
 
 /// spread.conf: the same for all daemons of the ring.

@@ -63,8 +63,7 @@ fn port(name: &str, protocol: &str, number: u16) -> ServicePort {
 
 fn families(facts: &Facts<'_>) -> ServiceSpec {
     let spec = &facts.cluster.spec;
-    let listed: Vec<String> =
-        spec.ip_families.iter().map(|family| format!("{family:?}")).collect();
+    let listed: Vec<String> = spec.ip_families.iter().map(|family| format!("{family:?}")).collect();
     ServiceSpec {
         ip_family_policy: Some(format!("{:?}", spec.ip_family_policy)),
         ip_families: (!listed.is_empty()).then_some(listed),

@@ -29,9 +29,8 @@ pub(super) fn secret(
     metadata.annotations = (!annotations.is_empty()).then(|| {
         annotations.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
     });
-    let bytes = |(name, text): &(&str, &str)| {
-        ((*name).to_owned(), ByteString(text.as_bytes().to_vec()))
-    };
+    let bytes =
+        |(name, text): &(&str, &str)| ((*name).to_owned(), ByteString(text.as_bytes().to_vec()));
     Secret {
         metadata,
         type_: Some("Opaque".to_owned()),
@@ -58,7 +57,8 @@ pub fn certificate_is_due(
     now_seconds: u64,
 ) -> bool {
     held.is_none_or(|held| {
-        let renew_at = held.not_after_seconds.saturating_sub(held.lifetime_seconds / RENEWAL_FRACTION);
+        let renew_at =
+            held.not_after_seconds.saturating_sub(held.lifetime_seconds / RENEWAL_FRACTION);
         now_seconds >= renew_at || held.dns_names != dns_names
     })
 }

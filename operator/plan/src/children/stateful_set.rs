@@ -11,15 +11,17 @@ use crate::names::{
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy};
 use k8s_openapi::api::core::v1::{
     Affinity, Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource,
-    EnvVar, EnvVarSource, HTTPGetAction, LocalObjectReference, ObjectFieldSelector, PodAffinityTerm,
-    PodAntiAffinity, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements,
-    SeccompProfile, SecretVolumeSource, SecurityContext, TopologySpreadConstraint, Volume, VolumeMount,
+    EnvVar, EnvVarSource, HTTPGetAction, LocalObjectReference, ObjectFieldSelector,
+    PodAffinityTerm, PodAntiAffinity, PodSecurityContext, PodSpec, PodTemplateSpec, Probe,
+    ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext,
+    TopologySpreadConstraint, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use spread_operator_api::{
-    AuthenticationType, Limits, PlacementType, RingEncryptionType, SpreadClusterSpec, TlsType, requests,
+    AuthenticationType, Limits, PlacementType, RingEncryptionType, SpreadClusterSpec, TlsType,
+    requests,
 };
 
 /// Memory of a daemon without messages, in MiB.
@@ -75,11 +77,7 @@ fn pod_meta(facts: &Facts<'_>, decision: &Decision, names: &Names) -> ObjectMeta
     if let Some(restart) = facts.restart() {
         annotations.insert(requests::RESTART.to_owned(), restart);
     }
-    ObjectMeta {
-        labels: Some(labels),
-        annotations: Some(annotations),
-        ..ObjectMeta::default()
-    }
+    ObjectMeta { labels: Some(labels), annotations: Some(annotations), ..ObjectMeta::default() }
 }
 
 fn pod(facts: &Facts<'_>, decision: &Decision, names: &Names) -> PodSpec {
@@ -104,7 +102,9 @@ fn pod(facts: &Facts<'_>, decision: &Decision, names: &Names) -> PodSpec {
             }),
             ..PodSecurityContext::default()
         }),
-        termination_grace_period_seconds: Some(i64::from(template.termination_grace_period_seconds)),
+        termination_grace_period_seconds: Some(i64::from(
+            template.termination_grace_period_seconds,
+        )),
         node_selector: (!node_selector.is_empty()).then_some(node_selector),
         tolerations: (!template.tolerations.is_empty()).then(|| template.tolerations.clone()),
         affinity: affinity(spec, names, decision.ring.number),
@@ -253,7 +253,8 @@ fn volumes(spec: &SpreadClusterSpec, decision: &Decision, names: &Names) -> Vec<
         _ => volumes.push(secret("keys", names.ring_secret())),
     }
     let authentication = &spec.clients.authentication;
-    if let (AuthenticationType::Secret, Some(name)) = (&authentication.r#type, &authentication.name) {
+    if let (AuthenticationType::Secret, Some(name)) = (&authentication.r#type, &authentication.name)
+    {
         volumes.push(secret("access", name.clone()));
     }
     volumes
@@ -285,9 +286,10 @@ fn memory_mib(limits: &Limits) -> u64 {
 fn affinity(spec: &SpreadClusterSpec, names: &Names, ring: u32) -> Option<Affinity> {
     let mut affinity = spec.pod_template.affinity.clone();
     if spec.placement.r#type == PlacementType::PerNode {
-        let apart = affinity.get_or_insert_default().pod_anti_affinity.get_or_insert_with(|| {
-            PodAntiAffinity::default()
-        });
+        let apart = affinity
+            .get_or_insert_default()
+            .pod_anti_affinity
+            .get_or_insert_with(|| PodAntiAffinity::default());
         apart.required_during_scheduling_ignored_during_execution.get_or_insert_default().push(
             PodAffinityTerm {
                 label_selector: Some(select(names.selector(ring))),

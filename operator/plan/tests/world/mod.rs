@@ -5,7 +5,9 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use spread_operator_api::{IpFamily, SpreadCluster};
 use spread_plan::names::{FROZEN_IMAGE_ANNOTATION, SLOTS_ANNOTATION};
-use spread_plan::{DaemonReport, Decision, Facts, NodeFact, OperatorDefaults, PodFact, RingKeys, decide};
+use spread_plan::{
+    DaemonReport, Decision, Facts, NodeFact, OperatorDefaults, PodFact, RingKeys, decide,
+};
 
 pub struct World {
     pub cluster: SpreadCluster,
@@ -86,7 +88,7 @@ impl World {
         Facts {
             cluster: &self.cluster,
             defaults: &self.defaults,
-            ring_meta: self.ring_meta.as_ref(),
+            ring_records: self.ring_meta.iter().collect(),
             restart_in_force: self.restart_in_force.clone(),
             current_replicas: u32::try_from(self.pods.len()).unwrap(),
             ip_families: Some(vec![IpFamily::IPv4]),
