@@ -72,6 +72,8 @@ fn kept(from: &Value, to: &Value, path: String) -> Result<(), String> {
             }
             Ok(())
         }
+        // 255 and 255.0 are one number.
+        (Value::Number(one), Value::Number(other)) if one.as_f64() == other.as_f64() => Ok(()),
         _ if from == to => Ok(()),
         _ => Err(format!("{path} is {from} and would be taken as {to}")),
     }

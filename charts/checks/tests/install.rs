@@ -109,7 +109,8 @@ fn charts_install_upgrade_roll_back_and_uninstall() {
     assert!(said.unwrap_err().contains("replicaCount"), "values that do not exist are refused");
 
     site.done(&[&["uninstall", "spread-operator"], &SYSTEM[..]].concat());
-    assert_eq!(site.get(&["get", "deployment", "--all-namespaces", "--output=name"]).trim(), "");
+    let deployments = ["get", "deployment", "--namespace=spread-system", "--output=name"];
+    assert_eq!(site.get(&deployments).trim(), "");
     assert_eq!(uid(&site), cluster, "without the operator the cluster stays");
     site.done(&["uninstall", "spread-operator-crds"]);
     assert_eq!(uid(&site), cluster, "definitions are kept, and so is what they define");
