@@ -11,6 +11,12 @@ use std::fmt;
 pub struct Name(pub(crate) Bytes);
 
 impl Name {
+    /// A name of these bytes. Names of deliveries come from the daemon; this is for tests and for what was stored.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self(Bytes::copy_from_slice(bytes))
+    }
+
     /// As bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {

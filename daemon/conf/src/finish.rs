@@ -20,6 +20,7 @@ impl Parser<'_> {
         self.conf.slow_reader = options::slow_reader(&self.gathered);
         self.finish_encryption();
         self.finish_multicast();
+        self.finish_endpoints();
     }
 
     fn finish_slots(&mut self) {
@@ -135,6 +136,22 @@ impl Parser<'_> {
                         `Spread_Segment 225.0.1.1:4803 { d0 10.0.0.1 d1 10.0.0.2 }`, without \
                         ports of their own and with IPv4 addresses; or write `RingMulticast = off`";
             self.error(self.first_of(&["RingMulticast"]), message, help);
+        }
+    }
+
+    fn finish_endpoints(&mut self) {
+        let misread = self.found.iter().any(|one| one.message.starts_with("AdminEndpoint:"));
+        let admin = self.conf.admin_endpoint.is_some() || misread;
+        if self.conf.admin_tls_directory.is_some() && !admin {
+            let message = "AdminTlsDirectory is given and there is no admin endpoint";
+            let help = "write `AdminEndpoint = ADDRESS:PORT` too, or leave the directory out";
+            self.error(self.first_of(&["AdminTlsDirectory"]), message, help);
+        }
+        let health = self.conf.health_endpoint.as_ref();
+        if health.is_some() && health == self.conf.admin_endpoint.as_ref() {
+            let message = "HealthEndpoint and AdminEndpoint are the same";
+            let help = "give each a port of its own; AdminEndpoint has /healthz and /readyz too";
+            self.error(self.first_of(&["HealthEndpoint"]), message, help);
         }
     }
 

@@ -178,8 +178,12 @@ pub struct Conf {
     pub multicast: bool,
     /// File with the ring's keys.
     pub ring_key_file: Option<String>,
-    /// Admin HTTP endpoint: `None` is off.
+    /// Admin HTTP endpoint, an address and a port: `None` is off.
     pub admin_endpoint: Option<String>,
+    /// Folder with `tls.crt`, `tls.key` and `ca.crt`: the admin endpoint then speaks mutual TLS.
+    pub admin_tls_directory: Option<String>,
+    /// HTTP endpoint with health and readiness only, an address and a port: `None` is off.
+    pub health_endpoint: Option<String>,
     /// Folder of Unix sockets.
     pub unix_socket_directory: String,
     /// Bytes of header, groups and body.
@@ -223,6 +227,8 @@ impl Default for Conf {
             multicast: false,
             ring_key_file: None,
             admin_endpoint: None,
+            admin_tls_directory: None,
+            health_endpoint: None,
             unix_socket_directory: "/tmp".into(),
             max_message_bytes: 16 << 20,
             max_sessions: 10_000,

@@ -1,6 +1,7 @@
 //! The options: what each takes and where it goes.
 
 use crate::model::{Conf, Encryption, LogFormat, Profile, SlowReader};
+use core::net::SocketAddr;
 
 /// Why a value does not fit: what is wrong, and what to write.
 pub(crate) type Misfit = (String, String);
@@ -29,6 +30,7 @@ const OPTIONS: &[(&str, Takes)] = &[
     ("AccessPwordFile", Takes::Value),
     ("AccessRule", Takes::Value),
     ("AdminEndpoint", Takes::Value),
+    ("AdminTlsDirectory", Takes::Value),
     ("AliveTimeout", Takes::Value),
     ("AllowedAuthMethods", Takes::Value),
     ("ClusterUid", Takes::Value),
@@ -44,6 +46,7 @@ const OPTIONS: &[(&str, Takes)] = &[
     ("EventTimeStamp", Takes::Perhaps),
     ("FormTimeout", Takes::Value),
     ("GatherTimeout", Takes::Value),
+    ("HealthEndpoint", Takes::Value),
     ("HurryTimeout", Takes::Value),
     ("JoinTimeout", Takes::Value),
     ("LinkProtocol", Takes::Value),
@@ -172,8 +175,8 @@ pub(crate) fn set(
         "AccessRule" => conf.access_rules.push(value.to_owned()),
         "AccessIpFile" => conf.access_ip_file = Some(value.to_owned()),
         "AccessPwordFile" => conf.access_pword_file = Some(value.to_owned()),
-        "AdminEndpoint" if value.eq_ignore_ascii_case("off") => conf.admin_endpoint = None,
-        "AdminEndpoint" => conf.admin_endpoint = Some(value.to_owned()),
+        "AdminEndpoint" => conf.admin_endpoint = endpoint(value, "127.0.0.1:4805")?,
+        "AdminTlsDirectory" => conf.admin_tls_directory = Some(value.to_owned()),
         "ClusterUid" => conf.cluster_uid = value.to_owned(),
         "DaemonPorts" => gathered.daemon_ports = switch(value)?,
         "EventLogFile" => conf.event_log_file = Some(value.to_owned()),
@@ -187,6 +190,7 @@ pub(crate) fn set(
             }
             conf.event_priority = value.to_owned();
         }
+        "HealthEndpoint" => conf.health_endpoint = endpoint(value, "0.0.0.0:4806")?,
         "LogFormat" => {
             conf.log_format =
                 choose(value, &[("text", LogFormat::Text), ("json", LogFormat::Json)])?
@@ -257,6 +261,20 @@ fn number(value: &str, least: u32, most: u32) -> Result<u32, Misfit> {
         Err(_) => misfit(
             format!("`{value}` is no number"),
             format!("write a number from {least} to {most}"),
+        ),
+    }
+}
+
+/// An address and a port to listen on; `None` is off.
+fn endpoint(value: &str, example: &str) -> Result<Option<String>, Misfit> {
+    if value.eq_ignore_ascii_case("off") {
+        return Ok(None);
+    }
+    match value.parse::<SocketAddr>() {
+        Ok(address) if address.port() > 0 => Ok(Some(value.to_owned())),
+        _ => misfit(
+            format!("`{value}` is no address with a port"),
+            format!("write ADDRESS:PORT as in `{example}` or `[::]:4805`, or off"),
         ),
     }
 }

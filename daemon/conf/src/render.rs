@@ -107,6 +107,8 @@ impl Conf {
 
     fn render_process(&self, lines: &mut Lines) {
         lines.texts("AdminEndpoint", self.admin_endpoint.as_slice());
+        lines.texts("AdminTlsDirectory", self.admin_tls_directory.as_slice());
+        lines.texts("HealthEndpoint", self.health_endpoint.as_slice());
         lines.text("UnixSocketDirectory", &self.unix_socket_directory);
         lines.option("LogFormat", if self.log_format == LogFormat::Json { "json" } else { "text" });
         lines.texts("EventLogFile", self.event_log_file.as_slice());

@@ -165,3 +165,41 @@ fn multicast_needs_one_segment_with_a_multicast_address() {
         );
     }
 }
+
+#[test]
+fn endpoints_are_addresses_with_ports() {
+    let read = |text: &str| parse(&format!("{text}\n{ONE}"));
+    let (conf, warnings) = read(
+        "AdminEndpoint = [::]:4805\nAdminTlsDirectory = /etc/spread/tls\nHealthEndpoint = 0.0.0.0:4806",
+    )
+    .expect("right");
+    assert!(warnings.is_empty(), "{warnings:?}");
+    assert_eq!(conf.admin_endpoint.as_deref(), Some("[::]:4805"));
+    assert_eq!(conf.admin_tls_directory.as_deref(), Some("/etc/spread/tls"));
+    assert_eq!(conf.health_endpoint.as_deref(), Some("0.0.0.0:4806"));
+    let (conf, _) = read("AdminEndpoint = off HealthEndpoint = OFF").expect("right");
+    assert_eq!((conf.admin_endpoint, conf.health_endpoint), (None, None));
+
+    let tls = "AdminTlsDirectory = tls";
+    for (wrong, place, help) in [
+        ("AdminEndpoint = localhost:4805", (1, 17), "ADDRESS:PORT"),
+        ("HealthEndpoint = 10.0.0.1", (1, 18), "ADDRESS:PORT"),
+        ("HealthEndpoint = 10.0.0.1:0", (1, 18), "ADDRESS:PORT"),
+        ("HealthEndpoint = 10.0.0.1:66000", (1, 18), "or off"),
+        (&format!("{tls} AdminEndpoint = 4805"), (1, 41), "ADDRESS:PORT"),
+        (tls, (1, 1), "write `AdminEndpoint = ADDRESS:PORT` too"),
+        (&format!("AdminEndpoint = off\n{tls}"), (2, 1), "leave the directory out"),
+        (
+            "AdminEndpoint = 10.0.0.1:4805\nHealthEndpoint = 10.0.0.1:4805",
+            (2, 1),
+            "a port of its own",
+        ),
+        ("HealthEndpiont = off", (1, 1), "did you mean `HealthEndpoint`?"),
+        ("AdminTlsDirectroy = tls", (1, 1), "did you mean `AdminTlsDirectory`?"),
+    ] {
+        let found = read(wrong).expect_err(wrong);
+        assert_eq!(found.len(), 1, "{wrong}: {found:?}");
+        assert_eq!((found[0].line, found[0].column), place, "{found:?}");
+        assert!(found[0].help.contains(help), "{found:?}");
+    }
+}

@@ -1,6 +1,6 @@
 //! What is written reads back as what was meant.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use proptest::prelude::*;
 use spread_conf::{
     Conf, Encryption, Interface, LogFormat, Profile, Segment, SlotConf, SlowReader, Statement,
@@ -21,6 +21,11 @@ fn address() -> impl Strategy<Value = IpAddr> {
         any::<u32>().prop_map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits))),
         any::<u128>().prop_map(|bits| IpAddr::V6(Ipv6Addr::from_bits(bits))),
     ]
+}
+
+fn endpoint() -> impl Strategy<Value = Option<String>> {
+    let given = (address(), 1..=u16::MAX);
+    prop::option::of(given.prop_map(|(address, port)| SocketAddr::new(address, port).to_string()))
 }
 
 fn host() -> impl Strategy<Value = String> {
@@ -148,15 +153,17 @@ prop_compose! {
         (profile, timeouts) in profile(),
         (encryption, ring_key_file) in encryption(),
         (ring_number, cluster_uid) in (1..=999_999u32, text()),
-        (admin_endpoint, unix_socket_directory, event_log_file) in (some_text(), text(), some_text()),
+        (admin_endpoint, health_endpoint, tls) in (endpoint(), endpoint(), some_text()),
+        (unix_socket_directory, event_log_file) in (text(), some_text()),
         packet_bytes in prop::option::of(576..=65_000u32),
         (json, without_effect) in (any::<bool>(), without_effect()),
         event_priority in prop::sample::select(vec!["pDEBUG", "INFO", "FATAL"]),
     ) -> Conf {
-        let admin_endpoint = admin_endpoint.filter(|text| !text.eq_ignore_ascii_case("off"));
+        let admin_tls_directory = tls.filter(|_| admin_endpoint.is_some());
+        let health_endpoint = health_endpoint.filter(|one| Some(one) != admin_endpoint.as_ref());
         Conf {
             segments, slots, windows, profile, timeouts, encryption, ring_key_file, ring_number,
-            cluster_uid, admin_endpoint, unix_socket_directory, event_log_file, packet_bytes,
+            cluster_uid, admin_endpoint, admin_tls_directory, health_endpoint, unix_socket_directory, event_log_file, packet_bytes,
             log_format: if json { LogFormat::Json } else { LogFormat::Text },
             without_effect, event_priority: event_priority.to_owned(),
             ..sessions

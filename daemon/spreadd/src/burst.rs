@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use bytes::BytesMut;
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 use std::io::{ErrorKind, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
@@ -16,6 +16,26 @@ const BURST_BYTES: usize = 60_000;
 const RECEIVE_BYTES: usize = 1 << 16;
 /// Receive buffers handed to the kernel at a time.
 const RECEIVE_BATCH: usize = 8;
+
+/// The address of a listener for both families, where this machine has both.
+pub(crate) fn any_family() -> IpAddr {
+    let any = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    match bind(SocketAddr::new(any, 0)) {
+        Ok(_) => any,
+        Err(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    }
+}
+
+/// A UDP socket; the unspecified address of IPv6 stands for IPv4 too.
+fn bind(address: SocketAddr) -> std::io::Result<std::net::UdpSocket> {
+    use socket2::{Domain, Socket, Type};
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
+    if address.ip() == Ipv6Addr::UNSPECIFIED {
+        socket.set_only_v6(false)?;
+    }
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
 
 /// The ring's socket.
 pub(crate) struct RingSocket {
@@ -36,8 +56,8 @@ impl RingSocket {
             IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             IpAddr::V6(_) => IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
         }));
-        let address = SocketAddr::new(address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), port);
-        let socket = std::net::UdpSocket::bind(address).with_context(|| {
+        let address = SocketAddr::new(address.unwrap_or_else(any_family), port);
+        let socket = bind(address).with_context(|| {
             format!("UDP {address} can't be bound: is a daemon already running in this slot?")
         })?;
         let raw = socket2::SockRef::from(&socket);
@@ -155,7 +175,9 @@ fn receive_batch(
     let Ok(count) = received else { return false };
     for (meta, buffer) in metas.iter().zip(buffers.chunks(RECEIVE_BYTES)).take(count) {
         for packet in buffer[..meta.len].chunks(meta.stride.max(1)) {
-            take(meta.addr, BytesMut::from(packet));
+            // A socket of both families shows IPv4 addresses inside IPv6 ones.
+            let from = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
+            take(from, BytesMut::from(packet));
         }
     }
     true

@@ -1,5 +1,6 @@
 //! The thread that owns the client sockets and the front.
 
+use crate::burst;
 use crate::connection::{Connection, Stream};
 use crate::pressure::{self, Pressure};
 use crate::settings::Settings;
@@ -11,7 +12,7 @@ use spread_wire::link::{LinkEvent, Request};
 use spread_wire::time::Instant;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -57,8 +58,9 @@ pub(crate) fn bind(settings: &Settings) -> Result<Listeners> {
         // As in the original any address, but not the network's for a daemon that sits on loopback.
         addresses.push(match slot.address() {
             Some(address) if address.is_loopback() => address,
-            Some(IpAddr::V6(_)) => IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
-            _ => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            Some(IpAddr::V4(_)) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            // A name may stand for both families.
+            _ => burst::any_family(),
         });
     }
     let tcp = addresses
@@ -84,6 +86,9 @@ fn bind_tcp(address: SocketAddr) -> Result<std::net::TcpListener> {
     use socket2::{Domain, Socket, Type};
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
+    if address.ip() == Ipv6Addr::UNSPECIFIED {
+        socket.set_only_v6(false)?;
+    }
     socket
         .bind(&address.into())
         .with_context(|| format!("TCP {address} is taken: is a daemon already running?"))?;
@@ -183,6 +188,7 @@ async fn run(
             // A session with far too much waiting has read.
             () = hub.room.notified(), if !waiting.is_empty() => {}
             _ = tick.tick() => {
+                snapshots.front_turns.fetch_add(1, Ordering::Relaxed);
                 let now = hub.now();
                 if hub.waits() {
                     hub.end_all();
@@ -194,6 +200,7 @@ async fn run(
             }
             _ = stopping.asked.changed(), if !stopped => {
                 stopped = true;
+                snapshots.leaving.store(true, Ordering::Relaxed);
                 drain_by = Some(std::time::Instant::now() + DRAIN);
                 accepting.iter().for_each(tokio::task::JoinHandle::abort);
                 hub.connections.borrow().values().for_each(|connection| connection.stop_reading());

@@ -14,6 +14,7 @@ mod clients;
 mod connection;
 mod key_file;
 mod pressure;
+mod resolver;
 mod ring_thread;
 mod settings;
 mod snapshot;
@@ -38,6 +39,11 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &cli::Arguments) -> Result<()> {
+    let (stop, asked) = watch::channel(false);
+    if !arguments.check {
+        // Signals end the daemon in order; so does the ring, when another daemon has its slot.
+        telemetry::on_signal(stop)?;
+    }
     let loaded = settings::load(arguments)?;
     if arguments.check {
         println!("{} is right: {} slots", loaded.file.display(), loaded.conf.slots.len());
@@ -53,18 +59,18 @@ fn run(arguments: &cli::Arguments) -> Result<()> {
 
     let (to_ring, from_front) = mpsc::unbounded_channel();
     let (to_front, from_ring) = mpsc::unbounded_channel();
-    let (stop, asked) = watch::channel(false);
+    let (hints_to_ring, hints) = mpsc::channel(1);
     let (drained, requests_end) = watch::channel(false);
 
     let pressure = Arc::new(pressure::Pressure::default());
     let clients = clients::bind(&settings)?;
-    let endpoint = admin::bind(&settings)?;
+    let endpoints = admin::bind(&settings)?;
     let ring = ring_thread::start(
         &settings,
         from_front,
         (to_front, Arc::clone(&pressure)),
         requests_end,
-        Arc::clone(&snapshots),
+        (Arc::clone(&snapshots), hints),
     )?;
     let stopping = clients::Stopping { asked, drained };
     let front = clients::start(
@@ -75,11 +81,9 @@ fn run(arguments: &cli::Arguments) -> Result<()> {
         stopping,
         Arc::clone(&snapshots),
     )?;
-    let admin = admin::start(endpoint, &snapshots, log_level)?;
+    let admin = admin::start(endpoints, &settings, &snapshots, (log_level, hints_to_ring))?;
     tracing::info!("{} listens for clients on {}", settings.name, settings.listens());
 
-    // Signals end the daemon in order; so does the ring, when another daemon has its slot.
-    telemetry::on_signal(stop)?;
     let outcome = ring.join();
     drop(admin);
     if front.join().is_err() {

@@ -1,34 +1,39 @@
 //! The thread that owns the ring's socket and the daemon without sockets.
 
+mod report;
+
 use crate::burst::RingSocket;
 use crate::key_file::KeyFile;
 use crate::pressure::Pressure;
+use crate::resolver::{Answer, Resolver, RingView, Standing};
 use crate::settings::Settings;
-use crate::snapshot::{Change, Group, Member, Occupant, Snapshots};
-use anyhow::{Result, bail};
+use crate::snapshot::{Change, Hint, Snapshots};
+use anyhow::Result;
 use spread_engine::{Daemon, DaemonOutput, LinkId};
 use spread_ring::{
     Configuration, ConfigurationKind, Destination, Output, Received, Refusal, Trace,
 };
-use spread_seal::{OpenError, Seal};
-use spread_wire::ids::{GroupName, RingNumber, Slot};
+use spread_seal::{Key, OpenError, Seal};
+use spread_wire::ids::{RingNumber, Slot};
 use spread_wire::link::{LinkEvent, Request};
 use spread_wire::time::Instant;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 const LINK: LinkId = LinkId(1);
+/// Of a configuration that was never reloaded.
+const FIRST_GENERATION: u64 = 1;
 /// Requests taken from the front in one turn.
 const REQUESTS_PER_TURN: usize = 256;
 /// Receive batches taken in one turn.
 const BATCHES_PER_TURN: usize = 8;
-/// How often names are looked up again, and snapshots written.
-const RESOLVE_INTERVAL: Duration = Duration::from_secs(1);
+/// How often it is looked whether names are to be looked up again, and snapshots written.
+const RESOLVE_INTERVAL: Duration = Duration::from_millis(200);
 /// How often the key file is looked at.
 const KEY_INTERVAL: Duration = Duration::from_millis(500);
 const SNAPSHOT_INTERVAL: Duration = Duration::from_millis(100);
@@ -47,7 +52,7 @@ pub(crate) fn start(
     requests: FromFront,
     (events, pressure): (ToFront, Arc<Pressure>),
     drained: watch::Receiver<bool>,
-    snapshots: Arc<Snapshots>,
+    (snapshots, hints): (Arc<Snapshots>, mpsc::Receiver<Vec<Hint>>),
 ) -> Result<JoinHandle<Result<()>>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let interface = settings.slot().interfaces.iter().find(|interface| interface.daemon);
@@ -65,6 +70,7 @@ pub(crate) fn start(
         Some(path) => KeyFile::read(path).map(|(file, keys)| (Some(file), keys))?,
         None => (None, Vec::new()),
     };
+    let key_ids = keys.iter().map(Key::id).collect();
     let seal =
         Seal::new(&settings.conf.cluster_uid, RingNumber(settings.conf.ring_number), me, keys);
     let clock = Clock(std::time::Instant::now());
@@ -73,22 +79,29 @@ pub(crate) fn start(
     let names = settings.conf.slots.iter().map(|slot| slot.name.clone()).collect();
     snapshots.update(|status| {
         status.name.clone_from(&settings.name);
+        status.slot = settings.index;
+        status.boot = format!("{:?}", settings.boot);
         status.version = env!("CARGO_PKG_VERSION").to_owned();
         status.ring_number = settings.conf.ring_number;
         status.slots = settings.conf.slots.len();
         status.configuration_hash = format!("{:016x}", settings.conf.hash());
+        status.configuration_generation = FIRST_GENERATION;
     });
     let hosts = settings.conf.slots.iter().map(|slot| (slot.host.clone(), slot.port)).collect();
+    let (resolver, answers) = Resolver::new(hosts);
     let driver = Driver {
         me: me.0,
         daemon,
         socket,
         seal,
         key_file,
+        key_ids,
+        admin_refused: Arc::clone(&settings.admin_refused),
         group: group.map(SocketAddr::V4),
         clock,
         names,
-        hosts,
+        resolver,
+        quiet_since: None,
         events,
         pressure,
         snapshots,
@@ -103,7 +116,12 @@ pub(crate) fn start(
         end: None,
     };
     let thread = std::thread::Builder::new().name("ring".into());
-    Ok(thread.spawn(move || runtime.block_on(driver.run(requests, drained)))?)
+    Ok(thread.spawn(move || {
+        let ended = runtime.block_on(driver.run(requests, drained, (answers, hints)));
+        // A name server that does not answer keeps a lookup's thread, but not the daemon.
+        runtime.shutdown_background();
+        ended
+    })?)
 }
 
 /// The monotonic clock, from the start of the process.
@@ -129,11 +147,15 @@ struct Driver {
     socket: RingSocket,
     seal: Seal,
     key_file: Option<KeyFile>,
+    key_ids: Vec<u32>,
+    admin_refused: Arc<AtomicU64>,
     /// Where packets for all go once, by multicast.
     group: Option<SocketAddr>,
     clock: Clock,
     names: Vec<String>,
-    hosts: Vec<(String, u16)>,
+    resolver: Resolver,
+    /// Since when the regular configuration stands; `None`: there is none, or it is being changed.
+    quiet_since: Option<Instant>,
     events: ToFront,
     pressure: Arc<Pressure>,
     snapshots: Arc<Snapshots>,
@@ -158,11 +180,13 @@ impl Driver {
         mut self,
         mut requests: FromFront,
         mut drained: watch::Receiver<bool>,
+        (mut answers, mut hints): (mpsc::Receiver<Answer>, mpsc::Receiver<Vec<Hint>>),
     ) -> Result<()> {
-        let (resolved, mut resolutions) = mpsc::channel(self.hosts.len().max(1));
-        for (index, (host, port)) in self.hosts.iter().cloned().enumerate() {
-            tokio::spawn(resolve(Slot(index as u16), host, port, resolved.clone()));
+        let known: Vec<Answer> = self.resolver.known().collect();
+        for (slot, addresses) in known {
+            self.daemon.resolved(self.clock.now(), slot, &addresses);
         }
+        let mut names = tokio::time::interval(RESOLVE_INTERVAL);
         let mut snapshot = tokio::time::interval(SNAPSHOT_INTERVAL);
         let mut look = tokio::time::interval(KEY_INTERVAL);
         let (mut leaving, mut leave_by) = (false, None);
@@ -186,9 +210,14 @@ impl Driver {
                 Some(request) = requests.recv(), if !leaving || !requests.is_empty() => {
                     self.requests(request, &mut requests);
                 }
-                Some((slot, addresses)) = resolutions.recv() => {
-                    self.daemon.resolved(now, slot, &addresses);
+                Some(answer) = answers.recv() => {
+                    let slot = answer.0;
+                    if let Some(addresses) = self.resolver.answered(now, answer) {
+                        self.daemon.resolved(now, slot, &addresses);
+                    }
                 }
+                Some(hints) = hints.recv() => self.take_hints(&hints),
+                _ = names.tick() => self.look_up_names(),
                 // The front has sent its last request.
                 _ = drained.changed(), if !leaving => {
                     leaving = true;
@@ -225,10 +254,33 @@ impl Driver {
         self.daemon.requests(self.clock.now(), LINK, &batch);
     }
 
+    /// Addresses that an administrator names are tried like those of a name server.
+    fn take_hints(&mut self, hints: &[Hint]) {
+        for hint in hints {
+            let slot = Slot(hint.slot as u16);
+            if let Some(addresses) = self.resolver.hinted(slot, &hint.addresses) {
+                self.daemon.resolved(self.clock.now(), slot, &addresses);
+            }
+        }
+    }
+
+    fn look_up_names(&mut self) {
+        let (now, status) = (self.clock.now(), self.daemon.ring_status());
+        let looks_outside = status.members.first().is_some_and(|first| first.slot == self.me);
+        let quiet = self.quiet_since.map(|since| now.since(since));
+        let standing = |slot| match status.members.iter().any(|member| member.slot == slot) {
+            _ if slot == self.me => None,
+            true => Some(Standing::Member),
+            false => Some(Standing::Vacant),
+        };
+        self.resolver.look_up(now, RingView { quiet, looks_outside }, standing);
+    }
+
     /// Takes over what the key file says now, and seals with the newest key once all members hold it.
     fn look_at_keys(&mut self) {
         if let Some(keys) = self.key_file.as_mut().and_then(KeyFile::changed) {
-            let ids: Vec<String> = keys.iter().map(|key| key.id().to_string()).collect();
+            self.key_ids = keys.iter().map(Key::id).collect();
+            let ids: Vec<String> = self.key_ids.iter().map(u32::to_string).collect();
             tracing::info!("holds the ring keys {}", ids.join(" and "));
             self.seal.hold(keys);
         }
@@ -370,6 +422,7 @@ impl Driver {
                 tracing::debug!("{phase:?}: {reason:?}");
                 if phase == spread_ring::Phase::Gather && self.changing.is_none() {
                     self.changing = Some((self.clock.now(), format!("{reason:?}")));
+                    self.quiet_since = None;
                 }
             }
             Trace::Refused { from, why, .. } => {
@@ -418,6 +471,7 @@ impl Driver {
         let now = self.clock.now();
         let (since, reason) = self.changing.take().unwrap_or((now, String::from("Start")));
         let took = now.since(since);
+        self.quiet_since = Some(now);
         tracing::info!(
             "in a ring of {}: {} ({reason}, {:.1} ms)",
             members.len(),
@@ -436,95 +490,5 @@ impl Driver {
         self.waiting_said = None;
         self.snapshots.waiting.store(false, Ordering::Relaxed);
         self.snapshots.ready.store(true, Ordering::Relaxed);
-    }
-
-    /// Groups with most members, the largest first; none where there are too many to look at all of them so often.
-    fn largest_groups(&self) -> Vec<Group> {
-        const LOOKED_AT: usize = 10_000;
-        const LISTED: usize = 50;
-        let groups = &self.daemon.engine().state().groups;
-        let mut all: Vec<_> = groups.iter().filter(|_| groups.len() <= LOOKED_AT).collect();
-        all.sort_by_key(|(_, group)| core::cmp::Reverse(group.members.len()));
-        let listed = all.into_iter().take(LISTED);
-        let group = |(name, group): (&GroupName, &spread_engine::Group)| Group {
-            name: name.to_string(),
-            members: group.members.len(),
-        };
-        listed.map(group).collect()
-    }
-
-    fn write_snapshot(&self) {
-        let (ring, counters, engine) =
-            (self.daemon.ring_status(), self.daemon.ring_counters().clone(), self.daemon.status());
-        let uptime = self.clock.0.elapsed().as_secs();
-        let largest = self.largest_groups();
-        self.snapshots.update(|status| {
-            status.phase = format!("{:?}", ring.phase);
-            status.slot_claimed = ring.occupant.map(|occupant| Occupant {
-                boot: format!("{:?}", occupant.daemon.boot),
-                claim: occupant.daemon.claim.0,
-                address: occupant.at.map(|at| at.to_string()),
-            });
-            status.configuration =
-                ring.configuration.map(|id| format!("{}.{}.{:?}", id.ring.0, id.epoch, id.boot));
-            status.members = ring
-                .members
-                .iter()
-                .map(|member| Member {
-                    name: self.names.get(usize::from(member.slot.0)).cloned().unwrap_or_default(),
-                    boot: format!("{:?}", member.boot),
-                    claim: member.claim.0,
-                })
-                .collect();
-            (status.sequence, status.aru, status.stable) = (ring.seq, ring.aru, ring.stable);
-            (status.groups, status.sessions_in_component) = (engine.groups, engine.sessions);
-            status.largest_groups = largest;
-            status.key_id = self.seal.active();
-            status.uptime_seconds = uptime;
-            let count = |name: &str, value: u64| (name.to_owned(), value);
-            status.counters = BTreeMap::from([
-                count("packets_sent", counters.packets_sent),
-                count("packets_received", counters.packets_received),
-                count("packets_ordered", counters.packets_ordered),
-                count("packets_unsent", self.socket.unsent),
-                count("payloads_delivered", counters.payloads_delivered),
-                count("retransmissions", counters.retransmissions),
-                count("duplicates", counters.duplicates),
-                count("token_visits", counters.token_visits),
-                count("token_resends", counters.token_resends),
-                count("configurations", counters.configurations),
-                count("backlog_bytes", counters.backlog_bytes),
-            ]);
-            status.counters.extend(
-                counters.gatherings.iter().map(|(reason, value)| {
-                    (format!("gatherings_{reason:?}").to_lowercase(), *value)
-                }),
-            );
-            let refused = counters.refused.iter().map(|(why, value)| (format!("{why:?}"), *value));
-            let sealed = self.opened.iter().map(|(why, value)| (format!("{why:?}"), *value));
-            status.refused = refused.chain(sealed).collect();
-        });
-    }
-}
-
-/// Looks a slot's name up again and again: a vacant slot's may not resolve yet, and addresses change.
-async fn resolve(
-    slot: Slot,
-    host: String,
-    port: u16,
-    found: mpsc::Sender<(Slot, Vec<SocketAddr>)>,
-) -> Result<()> {
-    loop {
-        let addresses: Vec<SocketAddr> = match host.parse() {
-            Ok(address) => vec![SocketAddr::new(address, port)],
-            Err(_) => match tokio::net::lookup_host((host.as_str(), port)).await {
-                Ok(addresses) => addresses.collect(),
-                Err(_) => Vec::new(),
-            },
-        };
-        if !addresses.is_empty() && found.send((slot, addresses)).await.is_err() {
-            bail!("the ring ended");
-        }
-        tokio::time::sleep(RESOLVE_INTERVAL).await;
     }
 }

@@ -17,6 +17,8 @@ use spread_wire::service::Service;
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Path of the usual network; a header of IPv6 and UDP is taken off.
@@ -101,6 +103,10 @@ pub(crate) struct Settings {
     pub(crate) uid: EndpointUid,
     /// File of the ring's keys; `None`: packets go in the clear.
     pub(crate) keys: Option<PathBuf>,
+    /// Folder of the admin endpoint's certificates; `None`: it speaks without TLS.
+    pub(crate) admin_tls: Option<PathBuf>,
+    /// Handshakes at the admin endpoint that failed.
+    pub(crate) admin_refused: Arc<AtomicU64>,
     pub(crate) authentication: Authentication,
     pub(crate) access: Vec<AccessRule>,
     seed: u64,
@@ -122,6 +128,7 @@ impl Settings {
             Some(name) if conf.seals() => Some(near(name)),
             _ => None,
         };
+        let admin_tls = conf.admin_tls_directory.as_deref().map(near);
         let authentication = authentication(&conf, &near)?;
         let access = conf
             .access_rules
@@ -136,6 +143,8 @@ impl Settings {
             index,
             conf,
             keys,
+            admin_tls,
+            admin_refused: Arc::default(),
             authentication,
             access,
         })

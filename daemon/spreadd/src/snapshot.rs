@@ -2,16 +2,31 @@
 
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Membership changes that are remembered.
 const CHANGES: usize = 32;
 
-/// The state at one moment, as `/status` shows it.
+/// Version of [`Status`] as JSON: fields may come within one, none goes or changes.
+const FORMAT: u32 = 1;
+
+/// Addresses at which the daemon of a slot may be, from somebody who is not the resolver.
+#[derive(Clone, Debug)]
+pub(crate) struct Hint {
+    pub(crate) slot: usize,
+    pub(crate) addresses: Vec<IpAddr>,
+}
+
+/// The state at one moment, as `/status` shows it. `docs/admin.md` describes every field.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Status {
+    pub(crate) format: u32,
     pub(crate) name: String,
+    /// Index of the slot.
+    pub(crate) slot: usize,
+    pub(crate) boot: String,
     pub(crate) version: String,
     pub(crate) ring_number: u32,
     pub(crate) phase: String,
@@ -19,7 +34,9 @@ pub(crate) struct Status {
     pub(crate) slot_claimed: Option<Occupant>,
     pub(crate) configuration: Option<String>,
     pub(crate) configuration_hash: String,
+    pub(crate) configuration_generation: u64,
     pub(crate) key_id: u32,
+    pub(crate) key_ids: Vec<u32>,
     pub(crate) members: Vec<Member>,
     pub(crate) slots: usize,
     pub(crate) sequence: u64,
@@ -31,6 +48,7 @@ pub(crate) struct Status {
     pub(crate) sessions_in_component: usize,
     pub(crate) counters: BTreeMap<String, u64>,
     pub(crate) refused: BTreeMap<String, u64>,
+    pub(crate) session_count: usize,
     pub(crate) sessions: Vec<Session>,
     pub(crate) half_open: usize,
     pub(crate) changes: VecDeque<Change>,
@@ -86,9 +104,14 @@ pub(crate) struct Snapshots {
     front: Mutex<(Vec<Session>, usize, BTreeMap<String, u64>)>,
     /// Turns of the ring's event loop: it has to rise while the daemon is healthy.
     pub(crate) turns: AtomicU64,
-    pub(crate) ready: AtomicBool,
     /// Another daemon has the slot: no session is served.
     pub(crate) waiting: AtomicBool,
+    /// The same of the clients' event loop.
+    pub(crate) front_turns: AtomicU64,
+    /// It was in a configuration: sessions are accepted from then on.
+    pub(crate) ready: AtomicBool,
+    /// It was asked to end.
+    pub(crate) leaving: AtomicBool,
 }
 
 impl Snapshots {
@@ -123,6 +146,7 @@ impl Snapshots {
     pub(crate) fn status(&self) -> Status {
         let mut status = self.ring.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let front = self.front.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        (status.format, status.session_count) = (FORMAT, front.0.len());
         (status.sessions, status.half_open) = (front.0, front.1);
         status.counters.extend(front.2);
         status

@@ -52,16 +52,19 @@ pub(crate) fn start(conf: &Conf, detailed: bool) -> Result<LogLevel> {
 }
 
 /// SIGTERM and SIGINT set `stop`; a second one ends the process at once.
+///
+/// To be called before anything else: the first process of a container gets no signal that it has no handler for, so one
+/// that came before would be lost.
 pub(crate) fn on_signal(stop: watch::Sender<bool>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (mut term, mut int) = {
+        let _inside = runtime.enter();
+        let handler = |kind| signal(kind).context("signals can't be handled here");
+        (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?)
+    };
     let thread = std::thread::Builder::new().name("signals".into());
     thread.spawn(move || {
         runtime.block_on(async move {
-            let (Ok(mut term), Ok(mut int)) =
-                (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-            else {
-                return tracing::error!("signals can't be handled here");
-            };
             let mut next = async || {
                 tokio::select! { _ = term.recv() => {} _ = int.recv() => {} }
             };

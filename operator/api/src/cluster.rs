@@ -26,7 +26,10 @@ use serde::{Deserialize, Serialize};
         label_selector_path = ".status.selector"
     ),
     validation = Rule::new("size(self.metadata.name) <= 40")
-        .message("the name is longer than 40 characters: names of children would not fit; choose a shorter one")
+        .message("metadata.name is longer than 40 characters: names of children would not fit; choose a shorter one")
+        .reason(Reason::FieldValueInvalid),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
+        .message("metadata.name becomes part of names of Services: begin with a letter, go on with lower-case letters, digits and dashes")
         .reason(Reason::FieldValueInvalid),
     printcolumn(
         name = "Ready", type_ = "string",
@@ -39,6 +42,11 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Replicas", type_ = "integer", json_path = ".status.readyReplicas"),
     printcolumn(name = "Free", type_ = "integer", json_path = ".status.slots.free"),
     printcolumn(name = "Ring", type_ = "integer", json_path = ".status.activeRing"),
+    printcolumn(
+        name = "Sessions", type_ = "integer",
+        json_path = ".status.rings[?(@.state=='Active')].sessions"
+    ),
+    printcolumn(name = "Switchover", type_ = "string", json_path = ".status.switchover.step"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Image", type_ = "string", json_path = ".spec.image", priority = 1),
     printcolumn(
@@ -59,6 +67,12 @@ use serde::{Deserialize, Serialize};
         rule(".slots.minSpare",
             "self.slots.minSpare < self.slots.max",
             "slots.minSpare leaves no slot for a daemon: make it smaller than slots.max"),
+        rule(".image",
+            "!has(self.image) || !self.image.contains(' ')",
+            "image has a blank: write REGISTRY/NAME:TAG or REGISTRY/NAME@DIGEST, or leave it out for the operator's default"),
+        rule(".ipFamilies",
+            "!has(self.ipFamilies) || size(self.ipFamilies) < 2 || self.ipFamilyPolicy != 'SingleStack'",
+            "ipFamilies lists two families and ipFamilyPolicy is SingleStack: remove one, or set PreferDualStack"),
         at_creation(rule(".slots.initial",
             "oldSelf.hasValue() || !has(self.replicas) || self.slots.initial >= self.replicas",
             "slots.initial is below replicas: the first ring needs a slot for each daemon; raise slots.initial"))
@@ -77,11 +91,12 @@ pub struct SpreadClusterSpec {
     /// When the image is pulled.
     pub image_pull_policy: ImagePullPolicy,
     /// Secrets of this namespace with which the image is pulled.
-    #[schemars(length(max = 8))]
+    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub image_pull_secrets: Vec<SecretRef>,
     /// Daemon positions that the ring's configuration lists.
     pub slots: Slots,
-    /// What happens when more daemons are wanted than the ring has slots.
+    /// What happens when more daemons are wanted than the ring has slots. Not in force yet: all slots
+    /// are filled, and a condition says what is missing.
     pub growth: Growth,
     /// Timers of the ring.
     pub profile: Profile,
@@ -94,9 +109,9 @@ pub struct SpreadClusterSpec {
     /// Address families, as for Services.
     pub ip_family_policy: IpFamilyPolicy,
     /// Address families in order of preference. Empty: the cluster's.
-    #[schemars(length(max = 2))]
+    #[schemars(length(max = 2), extend("x-kubernetes-list-type" = "set"))]
     pub ip_families: Vec<IpFamily>,
-    /// How clients move to a new ring.
+    /// How clients move to a new ring. Not in force yet: no new ring is made.
     pub switchover: Switchover,
     /// What the daemons' pods have beyond what the operator writes.
     pub pod_template: PodTemplate,

@@ -70,7 +70,7 @@ choice!(@kind
 
 /// A Secret of this namespace.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecretRef {
     /// Its name.
     #[schemars(length(min = 1, max = 253))]
@@ -95,7 +95,10 @@ choice!(
             "type Custom needs all four timeouts, other types none: add the missing ones, or remove them"),
         rule(".hurryTimeoutMilliseconds",
             "!has(self.tokenTimeoutMilliseconds) || !has(self.hurryTimeoutMilliseconds) || self.hurryTimeoutMilliseconds < self.tokenTimeoutMilliseconds",
-            "hurryTimeoutMilliseconds has to be below tokenTimeoutMilliseconds: a token is hurried before it counts as lost")
+            "hurryTimeoutMilliseconds has to be below tokenTimeoutMilliseconds: a token is hurried before it counts as lost; lower it"),
+        rule(".gatherTimeoutMilliseconds",
+            "!has(self.gatherTimeoutMilliseconds) || !has(self.lookupTimeoutMilliseconds) || self.gatherTimeoutMilliseconds < self.lookupTimeoutMilliseconds",
+            "gatherTimeoutMilliseconds has to be below lookupTimeoutMilliseconds: a membership change ends before the next search; lower it")
 ]))]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct Profile {
@@ -111,7 +114,7 @@ pub struct Profile {
     pub hurry_timeout_milliseconds: Option<u32>,
     /// Custom: how long answers are collected in a membership change.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 600_000))]
+    #[schemars(range(min = 10, max = 600_000))]
     pub gather_timeout_milliseconds: Option<u32>,
     /// Custom: how often daemons outside the ring are looked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -267,7 +270,10 @@ choice!(@kind
             "name is the Secret with the passwords: give it with type Secret, and remove it otherwise"),
         rule(".allow",
             "(self.type == 'IP') == (has(self.allow) && size(self.allow) > 0)",
-            "allow lists addresses: give at least one with type IP, and remove it otherwise")
+            "allow lists addresses: give at least one with type IP, and remove it otherwise"),
+        rule(".allow",
+            "!has(self.allow) || self.allow.all(entry, isIP(entry) || isCIDR(entry))",
+            "allow has an entry that is no address: write addresses such as 10.1.2.3 or networks such as 10.0.0.0/8 and fd00::/8")
 ]))]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct Authentication {
@@ -275,11 +281,11 @@ pub struct Authentication {
     pub r#type: AuthenticationType,
     /// IP: addresses and networks that may connect.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 256), inner(length(min = 1, max = 49)))]
+    #[schemars(length(max = 256), inner(length(min = 1, max = 49)), extend("x-kubernetes-list-type" = "set"))]
     pub allow: Vec<String>,
     /// Secret: its name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub name: Option<String>,
 }
 
@@ -318,7 +324,7 @@ pub struct RingEncryption {
     pub r#type: RingEncryptionType,
     /// Secret: its name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub name: Option<String>,
 }
 
@@ -350,7 +356,7 @@ pub struct Tls {
     pub r#type: TlsType,
     /// Secret: its name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub name: Option<String>,
     /// CertManager: who signs.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -370,7 +376,12 @@ choice!(@kind
 );
 
 /// An issuer of cert-manager.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[schemars(extend("x-kubernetes-validations" = [
+        rule(".kind",
+            "self.kind == 'Issuer' || self.kind == 'ClusterIssuer'",
+            "kind is not one of cert-manager's: write Issuer or ClusterIssuer")
+]))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IssuerRef {
     /// Its name.

@@ -13,7 +13,10 @@ use std::collections::BTreeMap;
 #[schemars(extend("x-kubernetes-validations" = [
         rule(".labels",
             "!has(self.labels) || self.labels.all(k, !k.startsWith('spread-operator.dev/'))",
-            "labels below spread-operator.dev/ are the operator's: use a prefix of your own")
+            "labels below spread-operator.dev/ are the operator's: use a prefix of your own"),
+        rule(".annotations",
+            "!has(self.annotations) || self.annotations.all(k, !k.startsWith('spread-operator.dev/'))",
+            "annotations below spread-operator.dev/ are the operator's: use a prefix of your own")
 ]))]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct PodTemplate {

@@ -1,9 +1,11 @@
 //! The schema's rules as a function: the local run has no API server to apply them.
 
 use crate::{
-    AuthenticationType, GROUP, NAME_MAX_BYTES, NamespacesFrom, PlacementType, Profile, ProfileType,
-    RingEncryptionType, SLOTS_MAX, SlowReaderType, SpreadCluster, SpreadClusterSpec, TlsType,
+    AuthenticationType, GROUP, IpFamilyPolicy, NAME_MAX_BYTES, NamespacesFrom, PlacementType,
+    Profile, ProfileType, RingEncryptionType, SLOTS_MAX, SlowReaderType, SpreadCluster,
+    SpreadClusterSpec, TlsType,
 };
+use core::net::IpAddr;
 use std::fmt;
 
 /// One rule that an object breaks.
@@ -23,7 +25,22 @@ impl fmt::Display for Violation {
     }
 }
 
-/// All rules that the object breaks, as at its creation; none: it is valid.
+/// All rules that a new object breaks; none: it can be made.
+pub fn validate_new(cluster: &SpreadCluster) -> Vec<Violation> {
+    let mut found = Found(validate(cluster));
+    let (replicas, initial) = (cluster.spec.replicas.unwrap_or(0), cluster.spec.slots.initial);
+    found.unless(
+        initial >= replicas,
+        "spec.slots.initial",
+        format!(
+            "{initial} is below replicas, {replicas}: the first ring needs a slot for each daemon"
+        ),
+        "raise slots.initial",
+    );
+    found.0
+}
+
+/// All rules that the object breaks; none: it is valid.
 pub fn validate(cluster: &SpreadCluster) -> Vec<Violation> {
     let mut found = Found::default();
     let name = cluster.metadata.name.as_deref().unwrap_or_default();
@@ -34,7 +51,18 @@ pub fn validate(cluster: &SpreadCluster) -> Vec<Violation> {
         format!("is longer than {NAME_MAX_BYTES} characters"),
         "choose a shorter one, so that names of children fit",
     );
+    found.unless(
+        name.starts_with(|first: char| first.is_ascii_lowercase())
+            && name.ends_with(|last: char| last.is_ascii_lowercase() || last.is_ascii_digit())
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'),
+        "metadata.name",
+        "becomes part of names of Services",
+        "begin with a letter, go on with lower-case letters, digits and dashes",
+    );
     sizes(&cluster.spec, &mut found);
+    network(&cluster.spec, &mut found);
     bounds(&cluster.spec, &mut found);
     profile(&cluster.spec.profile, &mut found);
     unions(&cluster.spec, &mut found);
@@ -100,6 +128,36 @@ fn sizes(spec: &SpreadClusterSpec, found: &mut Found) {
     );
 }
 
+fn network(spec: &SpreadClusterSpec, found: &mut Found) {
+    found.unless(
+        !spec.image.contains(' '),
+        "spec.image",
+        "has a blank",
+        "write REGISTRY/NAME:TAG or REGISTRY/NAME@DIGEST, or leave it out for the operator's default",
+    );
+    found.unless(
+        spec.ip_families.len() < 2 || spec.ip_family_policy != IpFamilyPolicy::SingleStack,
+        "spec.ipFamilies",
+        "lists two families and ipFamilyPolicy is SingleStack",
+        "remove one, or set PreferDualStack",
+    );
+    let repeated = spec.ip_families.len() == 2 && spec.ip_families[0] == spec.ip_families[1];
+    found.unless(!repeated, "spec.ipFamilies", "lists a family twice", "name each once");
+    found.unless(
+        spec.clients.authentication.allow.iter().all(|entry| is_network(entry)),
+        "spec.clients.authentication.allow",
+        "has an entry that is no address",
+        "write addresses such as 10.1.2.3 or networks such as 10.0.0.0/8 and fd00::/8",
+    );
+}
+
+/// An address, or a network as ADDRESS/BITS.
+fn is_network(text: &str) -> bool {
+    let Some((address, bits)) = text.split_once('/') else { return text.parse::<IpAddr>().is_ok() };
+    let Ok(address) = address.parse::<IpAddr>() else { return false };
+    bits.parse::<u8>().is_ok_and(|bits| bits <= if address.is_ipv4() { 32 } else { 128 })
+}
+
 fn bounds(spec: &SpreadClusterSpec, found: &mut Found) {
     let limits = &spec.limits;
     found.range("spec.limits.maxMessageBytes", limits.max_message_bytes, 1024, 134_217_728);
@@ -114,14 +172,22 @@ fn bounds(spec: &SpreadClusterSpec, found: &mut Found) {
     }
     let grace = spec.pod_template.termination_grace_period_seconds;
     found.range("spec.podTemplate.terminationGracePeriodSeconds", grace, 1, 3600);
-    found.range("spec.switchover.deadlineSeconds", spec.switchover.deadline_seconds, 1, 3600);
+    let switchover = &spec.switchover;
+    found.range("spec.switchover.deadlineSeconds", switchover.deadline_seconds, 1, 3600);
+    found.range(
+        "spec.switchover.retainOldRingSeconds",
+        switchover.retain_old_ring_seconds,
+        0,
+        86_400,
+    );
+    found.range("spec.switchover.minIntervalSeconds", switchover.min_interval_seconds, 0, 86_400);
 }
 
 fn profile(profile: &Profile, found: &mut Found) {
     let timeouts = [
         ("spec.profile.tokenTimeoutMilliseconds", profile.token_timeout_milliseconds, 10),
         ("spec.profile.hurryTimeoutMilliseconds", profile.hurry_timeout_milliseconds, 1),
-        ("spec.profile.gatherTimeoutMilliseconds", profile.gather_timeout_milliseconds, 1),
+        ("spec.profile.gatherTimeoutMilliseconds", profile.gather_timeout_milliseconds, 10),
         ("spec.profile.lookupTimeoutMilliseconds", profile.lookup_timeout_milliseconds, 10),
     ];
     let custom = profile.r#type == ProfileType::Custom;
@@ -144,6 +210,16 @@ fn profile(profile: &Profile, found: &mut Found) {
             "spec.profile.hurryTimeoutMilliseconds",
             format!("{hurry} is not below tokenTimeoutMilliseconds, {token}"),
             "a token is hurried before it counts as lost: lower it",
+        );
+    }
+    if let (Some(gather), Some(lookup)) =
+        (profile.gather_timeout_milliseconds, profile.lookup_timeout_milliseconds)
+    {
+        found.unless(
+            gather < lookup,
+            "spec.profile.gatherTimeoutMilliseconds",
+            format!("{gather} is not below lookupTimeoutMilliseconds, {lookup}"),
+            "a membership change ends before the next search: lower it",
         );
     }
 }
@@ -205,11 +281,25 @@ fn unions(spec: &SpreadClusterSpec, found: &mut Found) {
         "goes with type CertManager",
         "give the issuer with it, and remove it otherwise",
     );
+    if let Some(issuer) = &tls.issuer_ref {
+        found.unless(
+            ["Issuer", "ClusterIssuer"].contains(&issuer.kind.as_str()),
+            "spec.security.tls.issuerRef.kind",
+            "is not one of cert-manager's",
+            "write Issuer or ClusterIssuer",
+        );
+    }
     let ours = format!("{GROUP}/");
-    found.unless(
-        !spec.pod_template.labels.keys().any(|label| label.starts_with(&ours)),
-        "spec.podTemplate.labels",
-        format!("labels below {ours} are the operator's"),
-        "use a prefix of your own",
-    );
+    let template = &spec.pod_template;
+    for (field, map) in [
+        ("spec.podTemplate.labels", &template.labels),
+        ("spec.podTemplate.annotations", &template.annotations),
+    ] {
+        found.unless(
+            !map.keys().any(|key| key.starts_with(&ours)),
+            field,
+            format!("keys below {ours} are the operator's"),
+            "use a prefix of your own",
+        );
+    }
 }

@@ -1,84 +1,122 @@
-//! Each rule of the object is broken once, and names its field.
+//! Wrong manifests, each refused with its field and what to do: by the schema's rules, evaluated in
+//! process, and by `validate`, which the local run and the reconcile use.
 
-use spread_operator_api::{GROUP, SpreadCluster, VERSION, validate};
+use kube::core::cel::Validator;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use spread_operator_api::{GROUP, SpreadCluster, VERSION, Violation, definition, validate_new};
 
-fn cluster(spec: &str) -> SpreadCluster {
-    let manifest = format!(
-        "apiVersion: {GROUP}/{VERSION}\nkind: SpreadCluster\nmetadata: {{name: orders}}\nspec: {spec}\n"
-    );
-    serde_saphyr::from_str(&manifest).unwrap_or_else(|error| panic!("{manifest}\n{error}"))
+#[derive(Deserialize)]
+struct Wrong {
+    #[serde(default = "orders")]
+    name: String,
+    spec: Value,
+    field: String,
+    says: String,
+    by: By,
 }
 
-fn fields(spec: &str) -> Vec<&'static str> {
-    validate(&cluster(spec)).into_iter().map(|violation| violation.field).collect()
+#[derive(Deserialize, PartialEq, Debug)]
+#[serde(rename_all = "lowercase")]
+enum By {
+    Rule,
+    Schema,
 }
 
-#[test]
-fn a_small_object_has_the_documented_defaults() {
-    let cluster = cluster("{replicas: 3}");
-    assert_eq!(validate(&cluster), []);
-    assert_eq!((cluster.spec.slots.initial, cluster.spec.slots.max), (8, 64));
-    assert_eq!(cluster.spec.limits.max_message_bytes, 16_777_216);
-    assert_eq!(cluster.spec.switchover.retain_old_ring_seconds, 300);
+fn orders() -> String {
+    "orders".to_owned()
 }
 
-#[test]
-fn every_rule_names_the_field_that_breaks_it() {
-    let cases: &[(&str, &[&str])] = &[
-        ("{}", &["spec.replicas"]),
-        ("{replicas: 2, placement: {type: PerNode}}", &["spec.replicas"]),
-        ("{placement: {type: PerNode, nodeSelector: {a: b}}}", &[]),
-        ("{replicas: 2, placement: {nodeSelector: {a: b}}}", &["spec.placement.nodeSelector"]),
-        ("{replicas: 0}", &["spec.replicas"]),
-        ("{replicas: 65, slots: {initial: 64}}", &["spec.replicas"]),
-        ("{replicas: 1, slots: {initial: 65}}", &["spec.slots.initial"]),
-        ("{replicas: 1, slots: {minSpare: 64}}", &["spec.slots.minSpare"]),
-        ("{replicas: 1, limits: {maxSessions: 0}}", &["spec.limits.maxSessions"]),
-        (
-            "{replicas: 1, limits: {slowReader: {type: Disconnect, timeoutSeconds: 3}}}",
-            &["spec.limits.slowReader.type"],
-        ),
-        (
-            "{replicas: 1, profile: {type: Custom, tokenTimeoutMilliseconds: 100, hurryTimeoutMilliseconds: 100, gatherTimeoutMilliseconds: 10, lookupTimeoutMilliseconds: 1000}}",
-            &["spec.profile.hurryTimeoutMilliseconds"],
-        ),
-        (
-            "{replicas: 1, profile: {tokenTimeoutMilliseconds: 100}}",
-            &["spec.profile.tokenTimeoutMilliseconds"],
-        ),
-        (
-            "{replicas: 1, clients: {allowedNamespaces: {from: Selector}}}",
-            &["spec.clients.allowedNamespaces.selector"],
-        ),
-        (
-            "{replicas: 1, clients: {authentication: {type: Secret}}}",
-            &["spec.clients.authentication.name"],
-        ),
-        (
-            "{replicas: 1, clients: {authentication: {type: IP}}}",
-            &["spec.clients.authentication.allow"],
-        ),
-        (
-            "{replicas: 1, security: {ringEncryption: {name: keys}}}",
-            &["spec.security.ringEncryption.name"],
-        ),
-        ("{replicas: 1, security: {tls: {type: Secret}}}", &["spec.security.tls.name"]),
-        ("{replicas: 1, security: {tls: {type: CertManager}}}", &["spec.security.tls.issuerRef"]),
-        (
-            "{replicas: 1, podTemplate: {labels: {spread-operator.dev/ring: x}}}",
-            &["spec.podTemplate.labels"],
-        ),
-    ];
-    for (spec, expected) in cases {
-        assert_eq!(fields(spec), *expected, "{spec}");
+fn table() -> Vec<Wrong> {
+    serde_saphyr::from_str(include_str!("wrong.yaml")).unwrap()
+}
+
+/// The object as an API server has it: with its defaults.
+fn object(name: &str, spec: &Value) -> SpreadCluster {
+    let object = json!({
+        "apiVersion": format!("{GROUP}/{VERSION}"),
+        "kind": "SpreadCluster",
+        "metadata": {"name": name},
+        "spec": spec,
+    });
+    serde_json::from_value(object).unwrap_or_else(|error| panic!("{spec}: {error}"))
+}
+
+/// What the schema's rules say: field and message.
+fn by_the_rules(new: &SpreadCluster, old: Option<&SpreadCluster>) -> Vec<(String, String)> {
+    // The evaluator gives an absent old object as null, where API servers give an optional.
+    let crd = serde_json::to_string(&definition()).unwrap();
+    let crd = crd.replace("oldSelf.hasValue()", "oldSelf != null");
+    let crd: Value = serde_json::from_str(&crd).unwrap();
+    let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    let new = serde_json::to_value(new).unwrap();
+    let old = old.map(|old| serde_json::to_value(old).unwrap());
+    match Validator::new().validate(schema, &new, old.as_ref()) {
+        Ok(()) => Vec::new(),
+        Err(errors) => errors
+            .iter()
+            .map(|error| {
+                (error.field_path.trim_start_matches('.').to_owned(), error.message.clone())
+            })
+            .collect(),
     }
 }
 
 #[test]
-fn a_name_too_long_for_children_is_refused() {
-    let mut cluster = cluster("{replicas: 1}");
-    cluster.metadata.name = Some("n".repeat(41));
-    assert_eq!(validate(&cluster)[0].field, "metadata.name");
+fn every_wrong_manifest_is_refused_with_field_and_remedy() {
+    let table = table();
+    assert!(table.len() >= 30);
+    for Wrong { name, spec, field, says, by } in table {
+        let object = object(&name, &spec);
+        let found = validate_new(&object);
+        let told = |violation: &Violation| {
+            violation.field.starts_with(&field) && violation.to_string().contains(&says)
+        };
+        assert!(found.iter().any(told), "{spec}: {field} and {says:?} are not in {found:?}");
+        let refused = by_the_rules(&object, None);
+        let told = |(path, message): &(String, String)| {
+            // A rule at the root cannot name a field of the metadata but in its text.
+            (path.starts_with(&field) || message.contains(&field)) && message.contains(&says)
+        };
+        match by {
+            By::Rule => assert!(refused.iter().any(told), "{spec}: {field}, {says:?}: {refused:?}"),
+            // A list of lists' kinds and bounds is the schema's own: no rule repeats it.
+            By::Schema => assert!(!refused.iter().any(told), "{spec} is refused twice"),
+        }
+    }
+}
+
+#[test]
+fn good_manifests_break_no_rule() {
+    for spec in [
+        json!({"replicas": 3}),
+        json!({"replicas": 8, "slots": {"initial": 8, "minSpare": 0, "max": 8}}),
+        json!({"placement": {"type": "PerNode", "nodeSelector": {"a": "b"}}}),
+        json!({"replicas": 1, "ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv6", "IPv4"]}),
+        json!({"replicas": 1, "clients": {"authentication": {"type": "IP", "allow": ["fd00::/8", "10.1.2.3"]}}}),
+        json!({"replicas": 1, "security": {"tls": {"type": "CertManager", "issuerRef": {"name": "ca"}}}}),
+        json!({"replicas": 1, "limits": {"slowReader": {"type": "Block", "timeoutSeconds": 5}}}),
+    ] {
+        let object = object("orders", &spec);
+        assert_eq!(validate_new(&object), [], "{spec}");
+        assert_eq!(by_the_rules(&object, None), [], "{spec}");
+    }
+}
+
+#[test]
+fn growth_beyond_the_first_ring_is_refused_at_creation_only() {
+    let grown = object("orders", &json!({"replicas": 9}));
+    assert_eq!(by_the_rules(&grown, None)[0].0, "spec.slots.initial");
+    assert_eq!(by_the_rules(&grown, Some(&object("orders", &json!({"replicas": 3})))), []);
+    assert_eq!(spread_operator_api::validate(&grown), []);
+}
+
+#[test]
+fn a_small_object_has_the_documented_defaults() {
+    let cluster = object("orders", &json!({"replicas": 3}));
+    assert_eq!((cluster.spec.slots.initial, cluster.spec.slots.max), (8, 64));
+    assert_eq!(cluster.spec.limits.max_message_bytes, 16_777_216);
+    assert_eq!(cluster.spec.switchover.retain_old_ring_seconds, 300);
 }
 
 #[test]

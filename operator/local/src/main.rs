@@ -55,7 +55,7 @@ struct Up {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let Command::Up(up) = Cli::parse().command;
-    let cluster = manifest::read(&up.file)?;
+    let cluster = manifest::read_new(&up.file)?;
     let spreadd = match &up.spreadd {
         Some(given) => given.clone(),
         None => program::find_or_build()?,

@@ -1,12 +1,19 @@
 //! The manifest: read, and refused with the place of the fault.
 
 use anyhow::{Context, Result, bail};
-use spread_operator_api::{GROUP, SpreadCluster, VERSION, validate};
+use spread_operator_api::{GROUP, SpreadCluster, VERSION, Violation, validate, validate_new};
 use std::fs;
 use std::path::Path;
 
 /// Largest manifest in bytes.
 const MANIFEST_MAX_BYTES: u64 = 1 << 20;
+
+/// Reads a manifest of a cluster that is to be made.
+pub fn read_new(file: &Path) -> Result<SpreadCluster> {
+    let cluster = read(file)?;
+    refuse(&validate_new(&cluster), &file.display().to_string())?;
+    Ok(cluster)
+}
 
 /// Reads a manifest that breaks no rule.
 pub fn read(file: &Path) -> Result<SpreadCluster> {
@@ -26,13 +33,17 @@ fn parse(text: &str, name: &str) -> Result<SpreadCluster> {
         bail!("{name}:1:1: not a SpreadCluster: write apiVersion: {version} and kind: {kind}");
     }
     let cluster: SpreadCluster = from_yaml(text, name)?;
-    let violations = validate(&cluster);
-    if !violations.is_empty() {
-        let lines: Vec<String> =
-            violations.iter().map(|violation| format!("{name}: {violation}")).collect();
-        bail!("{}", lines.join("\n"));
-    }
+    refuse(&validate(&cluster), name)?;
     Ok(cluster)
+}
+
+fn refuse(violations: &[Violation], name: &str) -> Result<()> {
+    if violations.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> =
+        violations.iter().map(|violation| format!("{name}: {violation}")).collect();
+    bail!("{}", lines.join("\n"));
 }
 
 fn from_yaml<T: serde::de::DeserializeOwned>(text: &str, name: &str) -> Result<T> {

@@ -6,7 +6,7 @@ use crate::run_dir::RunDir;
 use crate::{admin, manifest, show};
 use anyhow::{Context, Result};
 use spread_operator_api::{RingEncryptionType, SpreadCluster};
-use spread_plan::{Action, RingConfig, SlotFact, SlotPlace, Snapshot, plan, slot_name};
+use spread_plan::{Access, Action, RingConfig, SlotFact, SlotPlace, Snapshot, plan, slot_name};
 use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -248,7 +248,8 @@ impl Supervisor {
                 }
                 return Ok(true);
             }
-            Action::WaitToRestart { .. } => return Ok(false),
+            // A daemon here reads the object's changes at its next start only: none is outdated.
+            Action::WaitToRestart { .. } | Action::Roll { .. } => return Ok(false),
             Action::NewRingNeeded { slots, wanted, next_slots } => {
                 if self.shown.as_ref() != Some(&plan.action) {
                     show::new_ring_needed(slots, wanted, next_slots);
@@ -270,7 +271,7 @@ impl Supervisor {
         };
         let fact = |slot: &Slot| match (&slot.daemon, slot.died) {
             (Some(daemon), _) if daemon.leaving => SlotFact::Leaving,
-            (Some(daemon), _) => SlotFact::Running { in_ring: daemon.in_ring },
+            (Some(daemon), _) => SlotFact::running(daemon.in_ring),
             (None, Some((at, times))) => SlotFact::Died { at_millis: millis(at), times },
             (None, None) => SlotFact::Vacant,
         };
@@ -320,7 +321,11 @@ impl Supervisor {
                 places: &self.places,
                 key_file: key,
                 admin_endpoint: Some(&admin),
+                admin_tls_directory: None,
+                health_endpoint: None,
                 socket_directory: folder,
+                access: Access::Everybody,
+                json_log: false,
             };
             fs::write(self.run_dir.file(&format!("{}.conf", place.name)), config.render()?)?;
         }

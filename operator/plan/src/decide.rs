@@ -1,6 +1,5 @@
 //! The decision: exactly one next action.
 
-use crate::conditions::{PlannedCondition, conditions};
 use crate::snapshot::{SlotFact, Snapshot};
 use spread_operator_api::{SlotsStatus, Violation, validate};
 
@@ -17,8 +16,6 @@ pub struct Plan {
     pub action: Action,
     /// Slots of the ring.
     pub slots: SlotsStatus,
-    /// All conditions, in their fixed order.
-    pub conditions: Vec<PlannedCondition>,
 }
 
 /// The one next action.
@@ -41,6 +38,11 @@ pub enum Action {
     /// Ask a daemon to leave in order.
     FreeSlot {
         /// Which one.
+        slot: u32,
+    },
+    /// Replace a daemon that was made from what the object no longer says.
+    Roll {
+        /// In which slot.
         slot: u32,
     },
     /// A daemon that died gets its restart later.
@@ -72,8 +74,7 @@ pub fn plan(snapshot: &Snapshot<'_>) -> Plan {
         next_action(snapshot)
     };
     let slots = count_slots(snapshot);
-    let conditions = conditions(snapshot, &action, &slots);
-    Plan { action, slots, conditions }
+    Plan { action, slots }
 }
 
 /// How long a daemon that died so often in a row is left alone.
@@ -103,10 +104,49 @@ fn next_action(snapshot: &Snapshot<'_>) -> Action {
     if let Some((at_millis, slot)) = restart {
         return Action::WaitToRestart { slot, at_millis };
     }
+    if let Some(slot) = next_to_roll(snapshot, |slot| slot < filled) {
+        return Action::Roll { slot };
+    }
     if wanted > total {
-        return Action::NewRingNeeded { slots: total, wanted, next_slots: next(snapshot, total) };
+        return Action::NewRingNeeded {
+            slots: total,
+            wanted,
+            next_slots: next_ring_slots(snapshot, total),
+        };
     }
     Action::Steady
+}
+
+/// One daemon at a time, the highest slot first, and only while all the others are in the ring. One that
+/// serves nobody is replaced whatever the others do: a bad image must not wait for itself.
+pub(crate) fn next_to_roll(
+    snapshot: &Snapshot<'_>,
+    to_be_filled: impl Fn(u32) -> bool,
+) -> Option<u32> {
+    let mut whole = true;
+    let mut broken = None;
+    let mut outdated = None;
+    let mut under_way = false;
+    for slot in 0..snapshot.slot_count() {
+        match snapshot.slot(slot) {
+            SlotFact::Running { in_ring, ready, outdated: old } => {
+                whole &= in_ring || !to_be_filled(slot);
+                under_way |= !ready && !old;
+                if old && !ready {
+                    broken = Some(slot);
+                } else if old {
+                    outdated = Some(slot);
+                }
+            }
+            SlotFact::Leaving => under_way = true,
+            SlotFact::Vacant | SlotFact::Died { .. } => whole &= !to_be_filled(slot),
+        }
+    }
+    match (broken, outdated) {
+        (Some(slot), _) => Some(slot),
+        (None, Some(slot)) if whole && !under_way => Some(slot),
+        _ => None,
+    }
 }
 
 fn earliest_restart(snapshot: &Snapshot<'_>, filled: u32) -> Option<(u64, u32)> {
@@ -121,7 +161,7 @@ fn earliest_restart(snapshot: &Snapshot<'_>, filled: u32) -> Option<(u64, u32)> 
 }
 
 /// Twice as many, so that the next growth is a spare slot again.
-fn next(snapshot: &Snapshot<'_>, total: u32) -> u32 {
+pub(crate) fn next_ring_slots(snapshot: &Snapshot<'_>, total: u32) -> u32 {
     let spec = &snapshot.cluster.spec.slots;
     let needed = snapshot.wanted().saturating_add(spec.min_spare);
     total.saturating_mul(2).max(needed).min(spec.max)

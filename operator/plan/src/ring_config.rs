@@ -1,7 +1,7 @@
 //! The daemons' configuration file, from the object and the places of its slots.
 
 use spread_conf::{
-    Conf, Encryption, Profile, RenderError, Segment, SlotConf, SlowReader, Timeouts,
+    Conf, Encryption, LogFormat, Profile, RenderError, Segment, SlotConf, SlowReader, Timeouts,
 };
 use spread_operator_api::{ProfileType, SlowReaderType, SpreadCluster};
 
@@ -39,8 +39,34 @@ pub struct RingConfig<'a> {
     /// Where the daemon that reads this file answers administrators. None: nowhere. It is an option
     /// and not part of the topology, so files that differ in it make one ring.
     pub admin_endpoint: Option<&'a str>,
+    /// Folder with the certificate of the admin endpoint. None: it speaks plain HTTP.
+    pub admin_tls_directory: Option<&'a str>,
+    /// Where the daemon answers for its health alone. None: nowhere.
+    pub health_endpoint: Option<&'a str>,
     /// Folder of the Unix sockets.
     pub socket_directory: &'a str,
+    /// Who may connect.
+    pub access: Access,
+    /// The log has a JSON object a line.
+    pub json_log: bool,
+}
+
+/// Who may connect; files are relative to the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody.
+    #[default]
+    Everybody,
+    /// Who comes from an address that is listed.
+    Addresses {
+        /// The list.
+        file: String,
+    },
+    /// Who knows a password.
+    Passwords {
+        /// Names and hashes.
+        file: String,
+    },
 }
 
 impl RingConfig<'_> {
@@ -74,13 +100,33 @@ impl RingConfig<'_> {
             encryption: if self.key_file.is_some() { Encryption::On } else { Encryption::Off },
             ring_key_file: self.key_file.map(str::to_owned),
             admin_endpoint: self.admin_endpoint.map(str::to_owned),
+            admin_tls_directory: self.admin_tls_directory.map(str::to_owned),
+            health_endpoint: self.health_endpoint.map(str::to_owned),
+            log_format: if self.json_log { LogFormat::Json } else { LogFormat::Text },
             unix_socket_directory: self.socket_directory.to_owned(),
             max_message_bytes: spec.limits.max_message_bytes,
             max_sessions: spec.limits.max_sessions,
             session_queue_bytes: spec.limits.session_queue_bytes,
             max_group_name_bytes: spec.limits.max_group_name_bytes,
             slow_reader: self.slow_reader(),
-            ..Conf::default()
+            ..self.with_access()
+        }
+    }
+
+    fn with_access(&self) -> Conf {
+        let method = |name: &str| vec![name.to_owned()];
+        match &self.access {
+            Access::Everybody => Conf::default(),
+            Access::Addresses { file } => Conf {
+                allowed_auth: method("IP"),
+                access_ip_file: Some(file.clone()),
+                ..Conf::default()
+            },
+            Access::Passwords { file } => Conf {
+                allowed_auth: method("PWORD"),
+                access_pword_file: Some(file.clone()),
+                ..Conf::default()
+            },
         }
     }
 

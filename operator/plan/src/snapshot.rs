@@ -47,6 +47,10 @@ pub enum SlotFact {
     Running {
         /// It is in a configuration with as many daemons as run.
         in_ring: bool,
+        /// It accepts sessions, as whoever runs it says.
+        ready: bool,
+        /// It was made from what the object no longer says.
+        outdated: bool,
     },
     /// A daemon that was asked to leave and has not ended.
     Leaving,
@@ -57,6 +61,13 @@ pub enum SlotFact {
         /// How often in a row, this time counted.
         times: u32,
     },
+}
+
+impl SlotFact {
+    /// A daemon that runs as wanted.
+    pub const fn running(in_ring: bool) -> Self {
+        Self::Running { in_ring, ready: in_ring, outdated: false }
+    }
 }
 
 /// The name of a slot; it outlives daemons and rings.

@@ -1,8 +1,10 @@
-use crate::{Action, RingConfig, SlotFact, SlotPlace, Snapshot, plan, restart_backoff_millis};
+use crate::{
+    Access, Action, RingConfig, SlotFact, SlotPlace, Snapshot, plan, restart_backoff_millis,
+};
 use proptest::prelude::*;
 use spread_operator_api::SpreadCluster;
 
-const UP: SlotFact = SlotFact::Running { in_ring: true };
+const UP: SlotFact = SlotFact::running(true);
 
 fn cluster(replicas: u32, slots: u32) -> SpreadCluster {
     let mut cluster = SpreadCluster::new("orders", Default::default());
@@ -45,10 +47,8 @@ fn a_broken_rule_stops_every_action_and_is_told() {
     let cluster = cluster(65, 5);
     let snapshot = Snapshot { cluster: &cluster, now_millis: 0, slots: vec![], eligible_nodes: 0 };
     let plan = plan(&snapshot);
-    assert!(matches!(plan.action, Action::Invalid(_)));
-    let stalled = plan.conditions.iter().find(|condition| condition.r#type == "Stalled").unwrap();
-    assert_eq!(stalled.reason, "InvalidSpec");
-    assert!(stalled.message.contains("spec.replicas"));
+    let Action::Invalid(violations) = plan.action else { panic!("{:?}", plan.action) };
+    assert_eq!(violations[0].field, "spec.replicas");
 }
 
 #[test]
@@ -80,7 +80,11 @@ fn the_configuration_lists_every_slot_in_order() {
         places: &places,
         key_file: Some("ring.key"),
         admin_endpoint: Some("127.0.0.1:4805"),
+        admin_tls_directory: None,
+        health_endpoint: None,
         socket_directory: "sockets",
+        access: Access::Everybody,
+        json_log: false,
     };
     let text = config.render().unwrap();
     for line in [
@@ -114,7 +118,11 @@ fn every_choice_of_the_object_reads_back_from_the_file() {
         places: &places,
         key_file: None,
         admin_endpoint: None,
+        admin_tls_directory: None,
+        health_endpoint: None,
         socket_directory: "sockets",
+        access: Access::Everybody,
+        json_log: false,
     };
     let text = config.render().unwrap();
     let (read, _) = spread_conf::parse(&text).unwrap();
@@ -134,7 +142,11 @@ fn a_value_that_cannot_be_written_is_an_error() {
         places: &places,
         key_file: Some("a\"b'c d"),
         admin_endpoint: None,
+        admin_tls_directory: None,
+        health_endpoint: None,
         socket_directory: "sockets",
+        access: Access::Everybody,
+        json_log: false,
     };
     assert!(config.render().is_err());
 }
@@ -142,7 +154,7 @@ fn a_value_that_cannot_be_written_is_an_error() {
 fn any_fact() -> impl Strategy<Value = SlotFact> {
     prop_oneof![
         Just(SlotFact::Vacant),
-        any::<bool>().prop_map(|in_ring| SlotFact::Running { in_ring }),
+        any::<bool>().prop_map(SlotFact::running),
         Just(SlotFact::Leaving),
         (0..5000u64, 1..9u32).prop_map(|(at_millis, times)| SlotFact::Died { at_millis, times }),
     ]
@@ -161,7 +173,7 @@ proptest! {
             let facts = slots.clone();
             let snapshot = Snapshot { cluster: &cluster, now_millis, slots: facts, eligible_nodes: 0 };
             match plan(&snapshot).action {
-                Action::FillSlot { slot } | Action::Restart { slot } => slots[slot as usize] = UP,
+                Action::FillSlot { slot } | Action::Restart { slot } | Action::Roll { slot } => slots[slot as usize] = UP,
                 Action::FreeSlot { slot } => slots[slot as usize] = SlotFact::Leaving,
                 Action::WaitToRestart { at_millis, .. } => {
                     prop_assert!(at_millis > now_millis);

@@ -29,6 +29,18 @@ fn it_answers_health_readiness_status_and_metrics() {
     assert_eq!(status["slots"], 2);
     assert_eq!(status["key_id"], 1);
     assert_eq!(status["ring_number"], 1);
+    // What an operator compares with what it wants.
+    assert_eq!((&status["format"], &status["slot"]), (&1.into(), &0.into()));
+    assert_eq!(status["boot"], status["members"][0]["boot"]);
+    assert_eq!(status["key_ids"], serde_json::json!([1]));
+    assert_eq!((&status["session_count"], &status["groups"]), (&1.into(), &1.into()));
+    assert_eq!(status["configuration_generation"], 1);
+    assert_eq!(status["configuration_hash"].as_str().map(str::len), Some(16));
+    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+    let brief = get(&admin, "/status?brief").expect("an answer").body;
+    let brief: serde_json::Value = serde_json::from_str(&brief).expect("JSON");
+    assert_eq!((&brief["sessions"], &brief["session_count"]), (&serde_json::json!([]), &1.into()));
+    assert_eq!(brief["changes"], serde_json::json!([]));
     let changes = status["changes"].as_array().expect("the history");
     assert_eq!(changes.last().expect("a change")["members"], serde_json::json!(["d0", "d1"]));
     assert!(status["counters"]["token_visits"].as_u64() > Some(0));

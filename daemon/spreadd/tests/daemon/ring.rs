@@ -73,7 +73,7 @@ impl Ring {
     pub(crate) fn command(&self, index: usize, text: &str) -> Command {
         let file = self.path(&format!("d{index}.conf"));
         fs::write(&file, text).expect("the configuration");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_spreadd"));
+        let mut command = Command::new(program());
         command.arg("-c").arg(file).arg("-n").arg(format!("d{index}"));
         command
     }
@@ -107,6 +107,12 @@ impl Ring {
         daemons.iter().for_each(|daemon| daemon.wait_members(self.slots));
         daemons
     }
+}
+
+/// The daemon under test: another build of it, such as the static one of an image, where `SPREADD_UNDER_TEST` names one.
+fn program() -> PathBuf {
+    std::env::var_os("SPREADD_UNDER_TEST")
+        .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_spreadd")), PathBuf::from)
 }
 
 /// A running daemon; killed when dropped.
@@ -165,6 +171,11 @@ impl Daemon {
     pub(crate) fn connect(&self, user: &str) -> Session {
         Session::connect(&self.clients(), user)
             .unwrap_or_else(|code| panic!("{user} is refused with {code}"))
+    }
+
+    /// Number of the process that was started.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn signal(&self, signal: &str) {

@@ -1,0 +1,13 @@
+//! The operator against a real API server with Kubernetes' own controllers. No node runs pods: where a
+//! test needs daemons, it plays the kubelet and serves their admin endpoints.
+//!
+//! They need the Kubernetes commands, which `cargo e2e` builds: `cargo test -p spread-operator -- --ignored`.
+
+mod applying;
+mod crashes;
+mod daemons;
+mod drift;
+mod election;
+mod faults;
+mod manifests;
+mod world;
