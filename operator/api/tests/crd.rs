@@ -1,6 +1,8 @@
 //! The checked-in CustomResourceDefinition and the reference of fields are those that the types give.
 //! `UPDATE_CRDS=1 cargo test -p spread-operator-api` writes both.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod reference;
 
 use serde_json::Value;

@@ -1,5 +1,7 @@
 //! Objects that were written once stay readable, and say the same.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use serde_json::Value;
 use spread_operator_api::{SpreadCluster, definition, validate};
 use std::{fs, path::Path};

@@ -1,6 +1,8 @@
 //! Wrong manifests, each refused with its field and what to do: by the schema's rules, evaluated in
 //! process, and by `validate`, which the local run and the reconcile use.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use kube::core::cel::Validator;
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -24,6 +24,9 @@ use std::time::Duration;
 /// Longest wait for an answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// Field manager of whole lists that are put back.
+const REPAIR_MANAGER: &str = "spread-operator-repair";
+
 /// Why a write was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
@@ -118,7 +121,22 @@ impl Writer {
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         let patch = Patch::Apply(&wanted);
         let request = api.patch(&name, &parameters, &patch);
-        let written = self.write(point_of(child, &names), request).await?;
+        let mut written = self.write(point_of(child, &names), request).await?;
+        if let (Err(kube::Error::Api(status)), true) = (&written, live.is_some())
+            && status.code == 422
+            && wanted.get("spec").is_some()
+        {
+            // Somebody changed what tells a list's items apart: theirs stays beside ours, and the two do not
+            // go together. Whole lists are put back.
+            let parameters = PatchParams {
+                field_manager: Some(REPAIR_MANAGER.to_owned()),
+                ..PatchParams::default()
+            };
+            let lists = json!({"spec": wanted["spec"]});
+            let patch = Patch::Merge(&lists);
+            let request = api.patch(&name, &parameters, &patch);
+            written = self.write(point_of(child, &names), request).await?;
+        }
         let written = written.map_err(|error| WriteError::Trouble(trouble(kind, &name, &error)))?;
         let version = written.metadata.resource_version.clone().unwrap_or_default();
         self.applied().insert(key, (hash, version));

@@ -125,8 +125,10 @@ fn what_dies_is_started_again() {
 
 #[test]
 fn beyond_the_slots_a_new_ring_is_asked_for_and_bad_edits_change_nothing() {
-    let mut run = Run::start(7);
-    run.wait_for(&["started d4", "full 7 daemons are wanted and the ring has 5 slots"]);
+    let mut run = Run::start(5);
+    run.wait_for(&["started d4", "next"]);
+    run.ask_for(7);
+    run.wait_for(&["edited 7", "full 7 daemons are wanted and the ring has 5 slots"]);
     run.ask_for(0);
     run.wait_for(&["refused"]);
     run.stop();

@@ -1,5 +1,7 @@
 //! What is decided for a cluster on Kubernetes.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod world;
 
 use proptest::prelude::*;

@@ -1,5 +1,7 @@
 //! What the children say.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod world;
 
 use k8s_openapi::api::apps::v1::StatefulSet;

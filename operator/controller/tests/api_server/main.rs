@@ -3,6 +3,8 @@
 //!
 //! They need the Kubernetes commands, which `cargo e2e` builds: `cargo test -p spread-operator -- --ignored`.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod applying;
 mod crashes;
 mod daemons;

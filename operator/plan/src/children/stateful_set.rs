@@ -289,7 +289,7 @@ fn affinity(spec: &SpreadClusterSpec, names: &Names, ring: u32) -> Option<Affini
         let apart = affinity
             .get_or_insert_default()
             .pod_anti_affinity
-            .get_or_insert_with(|| PodAntiAffinity::default());
+            .get_or_insert_with(PodAntiAffinity::default);
         apart.required_during_scheduling_ignored_during_execution.get_or_insert_default().push(
             PodAffinityTerm {
                 label_selector: Some(select(names.selector(ring))),
