@@ -2,12 +2,10 @@
 //!
 //! * [`tests`] every test of the project, in the order in which a failure is cheapest to find;
 //! * [`purity`] the wall around the pure crates;
-//! * [`e2e`] real pods on a real Kubernetes;
 //! * [`npm`] a real client library of others against a real daemon;
 //! * [`bench`] measurements with daemons in network namespaces of their own.
 
 mod bench;
-mod e2e;
 mod npm;
 mod purity;
 mod steps;
