@@ -148,6 +148,22 @@ impl Cluster {
         network::node(&self.options.name, node)
     }
 
+    /// Cuts a node off from everything: other nodes, the API server.
+    ///
+    /// # Errors
+    /// There is no such node.
+    pub fn cut(&self, node: usize) -> Result<()> {
+        network::connect(&self.options.name, node, false)
+    }
+
+    /// Undoes [`Cluster::cut`].
+    ///
+    /// # Errors
+    /// There is no such node.
+    pub fn mend(&self, node: usize) -> Result<()> {
+        network::connect(&self.options.name, node, true)
+    }
+
     /// Puts an image on every node.
     ///
     /// # Errors

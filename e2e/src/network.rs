@@ -58,7 +58,7 @@ pub(crate) fn make(cluster: &str, nodes: usize, family: Family) -> Result<()> {
 }
 
 fn make_node(cluster: &str, node: usize, family: Family) -> Result<()> {
-    let (hub, name, port) = (hub(cluster), self::node(cluster, node), format!("node{node}"));
+    let (hub, name, port) = (hub(cluster), self::node(cluster, node), port(node));
     ip(&["netns", "add", &name])?;
     ip(&["-n", &name, "link", "set", "lo", "up"])?;
     let pair = ["link", "add", &port, "netns", &hub, "type", "veth", "peer", "name", "eth0"];
@@ -88,6 +88,17 @@ fn add_address(namespace: &str, device: &str, address: &str) -> Result<()> {
         words.push("nodad");
     }
     ip(&words)
+}
+
+/// Plugs a node's cable into the bridge, or out of it.
+pub(crate) fn connect(cluster: &str, node: usize, plugged: bool) -> Result<()> {
+    let state = if plugged { "up" } else { "down" };
+    ip(&["-n", &hub(cluster), "link", "set", &port(node), state])
+}
+
+/// A node's end of the cable at the bridge.
+fn port(node: usize) -> String {
+    format!("node{node}")
 }
 
 /// Removes what is there of a cluster's namespaces.

@@ -2,13 +2,11 @@
 //!
 //! * [`tests`] every test of the project, in the order in which a failure is cheapest to find;
 //! * [`purity`] the wall around the pure crates;
-//! * [`e2e`] real pods on a real Kubernetes;
 //! * [`npm`] a real client library of others against a real daemon;
 //! * [`fuzz`] the fuzz targets in turn, and their seeds;
 //! * [`bench`] measurements with daemons in network namespaces of their own.
 
 mod bench;
-mod e2e;
 mod fuzz;
 mod npm;
 mod purity;

@@ -1,7 +1,7 @@
 //! Every test of the project.
 
 use crate::steps::{Steps, cargo, check};
-use crate::{e2e, npm, purity};
+use crate::{npm, purity};
 use anyhow::Result;
 
 /// How much to run.
@@ -40,11 +40,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     match npm::missing() {
         Some(missing) => steps.leave_out(client, &missing),
         None => steps.step(client, npm::run)?,
-    }
-    let pods = "end-to-end tests on a real Kubernetes";
-    match e2e::missing() {
-        Some(missing) => steps.leave_out(pods, &missing),
-        None => steps.step(pods, e2e::run)?,
     }
     steps.finish();
     Ok(())

@@ -1,7 +1,8 @@
 //! What the tests share: a namespace of their own, daemons in pods, clients in pods.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use spread_e2e::{Cluster, Kubectl, product};
+use std::process::Stdio;
 use std::time::Duration;
 
 /// For what should take seconds.
@@ -19,7 +20,7 @@ impl Bench {
             .expect("SPREAD_E2E_CLUSTER names no cluster: use `cargo e2e test`");
         let cluster = Cluster::find(&name).unwrap();
         let bench = Self { cluster, namespace: namespace.to_owned() };
-        let manifest = serde_json::json!({
+        let manifest = json!({
             "apiVersion": "v1", "kind": "Namespace",
             "metadata": {
                 "name": namespace,
@@ -104,7 +105,7 @@ impl Bench {
 
 /// Settings that restricted pod security asks for.
 pub fn restricted() -> Value {
-    serde_json::json!({
+    json!({
         "allowPrivilegeEscalation": false,
         "readOnlyRootFilesystem": true,
         "capabilities": {"drop": ["ALL"]},
@@ -113,27 +114,31 @@ pub fn restricted() -> Value {
 
 /// Of a pod.
 pub fn restricted_pod() -> Value {
-    serde_json::json!({"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}})
+    json!({"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}})
 }
 
-/// A client in a pod of its own that sends numbered messages through some daemons and judges what came.
+/// A client in a pod of its own that sends numbered messages through some daemons until it is judged.
 pub struct Flood<'a> {
     bench: &'a Bench,
     pod: String,
 }
 
 impl<'a> Flood<'a> {
-    /// Starts it; returns when its sessions are open.
-    pub fn start(bench: &'a Bench, pod: &str, servers: &[String], seconds: u32) -> Self {
+    /// Starts it through these daemons' pods, on a node if one is named; returns when messages flow.
+    pub fn start(bench: &'a Bench, pods: &[String], node: Option<&str>) -> Self {
+        let pod = "flood".to_owned();
+        let host = |pod: &String| format!("{pod}.ring.{}.svc.cluster.local", bench.namespace);
         let mut arguments: Vec<String> =
-            servers.iter().map(|server| format!("--server={server}")).collect();
-        arguments.extend(["--rate=500", "--bytes=100", "--json", "--group"].map(str::to_owned));
-        arguments.extend([pod.to_owned(), format!("--duration={seconds}")]);
-        let manifest = serde_json::json!({
+            pods.iter().map(|pod| format!("--server=4803@{}", host(pod))).collect();
+        // Longer than any test: it is asked to end.
+        let fixed = ["--rate=500", "--bytes=100", "--duration=3600", "--warmup=0", "--json"];
+        arguments.extend(fixed.map(str::to_owned));
+        let manifest = json!({
             "apiVersion": "v1", "kind": "Pod",
             "metadata": {"name": pod, "namespace": bench.namespace, "labels": {"app": "flood"}},
             "spec": {
                 "restartPolicy": "Never",
+                "nodeName": node,
                 "automountServiceAccountToken": false,
                 "securityContext": restricted_pod(),
                 "containers": [{
@@ -147,13 +152,16 @@ impl<'a> Flood<'a> {
             },
         });
         bench.kubectl().apply(&manifest.to_string()).unwrap();
-        let flood = Self { bench, pod: pod.to_owned() };
-        bench
-            .kubectl()
-            .wait("the flood's pod to run", TIMEOUT, |_| {
-                Ok((flood.phase() == "Running").then_some(()))
-            })
-            .unwrap();
+        let flood = Self { bench, pod };
+        let flows = |_: &Kubectl| {
+            let status = bench.daemon_status(&pods[0])?;
+            anyhow::ensure!(flood.phase() == "Running", "the flood's pod is {}", flood.phase());
+            Ok(status["counters"]["payloads_delivered"]
+                .as_u64()
+                .filter(|count| *count > 500)
+                .map(drop))
+        };
+        bench.kubectl().wait("messages to flow", TIMEOUT, flows).unwrap();
         flood
     }
 
@@ -162,26 +170,29 @@ impl<'a> Flood<'a> {
         pod["status"]["phase"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Whether it still sends.
-    pub fn runs(&self) -> bool {
-        self.phase() == "Running"
-    }
-
-    /// Waits until it is over and checks that nothing was lost, doubled or in another order.
+    /// Ends it and checks that nothing was lost, doubled or in another order.
     pub fn judge(self) -> Value {
-        self.bench
-            .kubectl()
-            .wait("the flood to end", TIMEOUT, |_| Ok((!self.runs()).then_some(())))
-            .unwrap();
-        let said = self.bench.run(&["logs", &self.pod]);
-        assert_eq!(self.phase(), "Succeeded", "{said}");
+        assert_eq!(self.phase(), "Running", "{}", self.bench.run(&["logs", &self.pod]));
+        // Its log goes with the pod: read it meanwhile.
+        let namespace = format!("--namespace={}", self.bench.namespace);
+        let kubectl = self.bench.kubectl();
+        let mut log = kubectl.command(&[&namespace, "logs", "--follow", &self.pod]);
+        let log = log.stdout(Stdio::piped()).spawn().unwrap();
+        self.bench.run(&["delete", "pod", &self.pod, "--grace-period=60"]);
+        let said = String::from_utf8(log.wait_with_output().unwrap().stdout).unwrap();
         let report: Value =
             serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"));
         assert!(report["sent"].as_u64().unwrap() > 0, "{report}");
         assert_eq!(report["lost"], 0, "{report}");
         assert_eq!(report["doubled"], 0, "{report}");
         assert_eq!(report["one_order"], true, "{report}");
-        assert_eq!(report["ended"], serde_json::json!([]), "{report}");
+        assert_eq!(report["ended"], json!([]), "{report}");
+        let [gap, at] =
+            ["longest_gap_milliseconds", "longest_gap_at_seconds"].map(|key| &report[key]);
+        println!(
+            "{} messages in {} s, longest gap {gap} ms at {at} s",
+            report["sent"], report["seconds"]
+        );
         report
     }
 }

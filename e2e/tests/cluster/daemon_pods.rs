@@ -1,7 +1,8 @@
 //! Daemons in pods of a plain StatefulSet, with host names in their configuration, without the operator.
 
 use crate::bench::{Bench, Flood, TIMEOUT, restricted, restricted_pod};
-use serde_json::json;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// Slots in the configuration.
 const SLOTS: usize = 8;
@@ -44,6 +45,10 @@ fn ring(bench: &Bench, replicas: usize) {
                 "enableServiceLinks": false,
                 "terminationGracePeriodSeconds": 30,
                 "securityContext": restricted_pod(),
+                "topologySpreadConstraints": [{
+                    "maxSkew": 1, "topologyKey": "kubernetes.io/hostname",
+                    "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {"matchLabels": labels},
+                }],
                 "containers": [{
                     "name": "spreadd",
                     "image": spread_e2e::product::image_name("spreadd"),
@@ -86,37 +91,102 @@ fn scale(bench: &Bench, replicas: usize) {
         .unwrap();
 }
 
-#[test]
-#[ignore = "needs a cluster: cargo e2e test"]
-fn daemons_fill_and_free_spare_slots_under_traffic_and_nothing_is_lost() {
-    let bench = Bench::new("daemon-pods");
+/// Uids of the daemons' pods by name.
+fn uids(bench: &Bench) -> BTreeMap<String, String> {
+    let list = bench.get(&["pods", "--selector=app=ring"]);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let pods = list["items"].as_array().unwrap().iter();
+    pods.map(|pod| (text(&pod["metadata"]["name"]), text(&pod["metadata"]["uid"]))).collect()
+}
+
+/// The node of a daemon's pod, and the number of that node.
+fn node(bench: &Bench, pod: &str) -> (String, usize) {
+    let name = bench.get(&["pod", pod])["spec"]["nodeName"].as_str().unwrap().to_owned();
+    let number = name.trim_start_matches("node").parse().unwrap();
+    (name, number)
+}
+
+/// Three daemons, on as many nodes as there are.
+fn three(namespace: &str) -> Bench {
+    let bench = Bench::new(namespace);
     ring(&bench, 3);
     scale(&bench, 3);
     bench.wait_ring(&named("ring-", 3), &named("d", 3));
+    bench
+}
 
-    let servers: Vec<String> = named("ring-", 3)
-        .iter()
-        .map(|pod| format!("4803@{pod}.ring.{}.svc.cluster.local", bench.namespace))
-        .collect();
-    let flood = Flood::start(&bench, "flood", &servers, 40);
-    let uids = |count| -> Vec<String> {
-        let list = bench.get(&["pods", "--selector=app=ring"]);
-        let pods = list["items"].as_array().unwrap().iter();
-        pods.map(|pod| pod["metadata"]["uid"].as_str().unwrap().to_owned()).take(count).collect()
-    };
-    let before = uids(3);
+#[test]
+#[ignore = "needs a cluster: cargo e2e test"]
+fn daemons_fill_and_free_spare_slots_under_traffic_and_nothing_is_lost() {
+    let bench = three("spare-slots");
+    let flood = Flood::start(&bench, &named("ring-", 3), None);
+    let before = uids(&bench);
     scale(&bench, 5);
     bench.wait_ring(&named("ring-", 5), &named("d", 5));
     scale(&bench, 3);
     bench.wait_ring(&named("ring-", 3), &named("d", 3));
-    assert!(flood.runs(), "the messages ended before the scaling did");
     let report = flood.judge();
-    assert_eq!(before, uids(3), "no other pod was touched");
-    println!(
-        "{} messages, longest gap {} ms at {} s, {} network views",
-        report["sent"],
-        report["longest_gap_milliseconds"],
-        report["longest_gap_at_seconds"],
-        report["network_views"]
-    );
+    assert_eq!(before, uids(&bench), "no other pod was touched");
+    assert_eq!(report["network_views"], 0, "no member of the group came or went");
+}
+
+#[test]
+#[ignore = "needs a cluster: cargo e2e test"]
+fn a_killed_daemon_comes_back_under_another_address_and_the_others_lose_nothing() {
+    let bench = three("killed-daemon");
+    let flood = Flood::start(&bench, &named("ring-", 2), None);
+    let before = uids(&bench);
+    bench.run(&["delete", "pod", "ring-2", "--force", "--grace-period=0"]);
+    bench
+        .kubectl()
+        .wait("another pod in the slot", TIMEOUT, |_| {
+            let now = uids(&bench);
+            Ok(now.get("ring-2").is_some_and(|uid| *uid != before["ring-2"]).then_some(()))
+        })
+        .unwrap();
+    scale(&bench, 3);
+    bench.wait_ring(&named("ring-", 3), &named("d", 3));
+    flood.judge();
+}
+
+#[test]
+#[ignore = "needs a cluster: cargo e2e test"]
+fn a_node_that_is_cut_off_and_comes_back_costs_the_others_nothing() {
+    let bench = three("cut-node");
+    if bench.cluster.nodes() < 2 {
+        return println!("left out: it needs two nodes");
+    }
+    // What is not on the node of the last daemon goes on.
+    let (cut, number) = node(&bench, "ring-2");
+    let (stay, go): (Vec<String>, Vec<String>) =
+        named("ring-", 3).into_iter().partition(|pod| node(&bench, pod).0 != cut);
+    assert!(!stay.is_empty(), "all daemons are on {cut}");
+    let slots =
+        |pods: &[String]| pods.iter().map(|pod| pod.replace("ring-", "d")).collect::<Vec<_>>();
+    let flood = Flood::start(&bench, &stay, Some(&node(&bench, &stay[0]).0));
+    bench.cluster.cut(number).unwrap();
+    bench.wait_ring(&stay, &slots(&stay));
+    bench.cluster.mend(number).unwrap();
+    bench.wait_ring(&[stay, go].concat(), &named("d", 3));
+    flood.judge();
+}
+
+#[test]
+#[ignore = "needs a cluster: cargo e2e test"]
+fn a_drained_nodes_daemon_moves_and_the_others_lose_nothing() {
+    let bench = three("drained-node");
+    if bench.cluster.nodes() < 2 {
+        return println!("left out: it needs two nodes");
+    }
+    let (drained, _) = node(&bench, "ring-2");
+    let stay: Vec<String> =
+        named("ring-", 3).into_iter().filter(|pod| node(&bench, pod).0 != drained).collect();
+    let flood = Flood::start(&bench, &stay, Some(&node(&bench, &stay[0]).0));
+    let selector = "--pod-selector=app=ring";
+    bench.run(&["drain", &drained, "--delete-emptydir-data", "--ignore-daemonsets", selector]);
+    scale(&bench, 3);
+    assert_ne!(node(&bench, "ring-2").0, drained);
+    bench.run(&["uncordon", &drained]);
+    bench.wait_ring(&named("ring-", 3), &named("d", 3));
+    flood.judge();
 }

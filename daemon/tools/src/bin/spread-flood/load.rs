@@ -45,7 +45,7 @@ impl Load {
                 return number;
             }
             let elapsed = self.origin.elapsed();
-            if elapsed >= self.end {
+            if elapsed >= self.end || window.sending_over() {
                 return number;
             }
             let sent = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
@@ -68,6 +68,8 @@ pub(crate) struct Window {
     moved: Vec<Notify>,
     in_flight: u64,
     pub(crate) delivered: AtomicU64,
+    /// Senders stop before their time.
+    over: AtomicBool,
     /// Receivers stop.
     stopped: AtomicBool,
     stop: Notify,
@@ -82,10 +84,21 @@ impl Window {
             moved: (0..senders).map(|_| Notify::new()).collect(),
             in_flight: (in_flight / senders.max(1) as u64).max(1),
             delivered: AtomicU64::new(0),
+            over: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
             stop: Notify::new(),
             failed: Mutex::default(),
         }
+    }
+
+    /// Nobody sends any more, whatever the time is.
+    pub(crate) fn end_sending(&self) {
+        self.over.store(true, Ordering::Release);
+        self.moved.iter().for_each(Notify::notify_one);
+    }
+
+    fn sending_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
     }
 
     pub(crate) fn senders(&self) -> usize {
@@ -119,6 +132,9 @@ impl Window {
         loop {
             if number.saturating_sub(self.least(sender)) < self.in_flight {
                 return true;
+            }
+            if self.sending_over() {
+                return false;
             }
             let moved = self.moved[sender].notified();
             if number.saturating_sub(self.least(sender)) < self.in_flight {

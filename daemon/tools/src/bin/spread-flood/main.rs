@@ -69,6 +69,7 @@ Examples:
   spread-flood -s 4803@localhost                          one daemon, as fast as it goes
   spread-flood -s 4803@localhost -s 4813@localhost --rate 1000 --bytes 200
   spread-flood --service safe --bytes 64 --in-flight 3000 --json
+Ctrl-C and SIGTERM end it early: what was sent by then is judged as always.
 Exit code 1: messages were lost, doubled or in different orders.";
 
 /// In a group with more members than this nobody counts views.
@@ -142,7 +143,12 @@ async fn run(cli: &Cli) -> Result<bool> {
             std::thread::spawn(move || load.run(&handle, index, sender, &window))
         })
         .collect();
-    progress(&window, measured.1.saturating_sub(origin.elapsed())).await;
+    tokio::select! {
+        () = progress(&window, measured.1.saturating_sub(origin.elapsed())) => {}
+        // What was sent is still judged.
+        () = interrupted()? => window.end_sending(),
+    }
+    let seconds = (origin.elapsed().min(measured.1).saturating_sub(measured.0)).as_secs_f64();
     let mut sent = Vec::new();
     for sender in sending {
         let joined = tokio::task::spawn_blocking(move || sender.join()).await?;
@@ -153,13 +159,26 @@ async fn run(cli: &Cli) -> Result<bool> {
     for receiver in receiving {
         all.push(receiver.await?);
     }
-    let report = Report::new(cli, &sent, all);
+    let report = Report::new(cli, seconds.max(f64::MIN_POSITIVE), &sent, all);
     if cli.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         print!("{report}");
     }
     Ok(report.sound(cli.expect_lost))
+}
+
+/// Ready when somebody asks the process to end.
+fn interrupted() -> Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 /// From when to when messages count, since the origin.

@@ -55,7 +55,8 @@ struct Latency {
 }
 
 impl Report {
-    pub(crate) fn new(cli: &Cli, sent: &[u64], received: Vec<Received>) -> Self {
+    /// `seconds` is how long it was measured.
+    pub(crate) fn new(cli: &Cli, seconds: f64, sent: &[u64], received: Vec<Received>) -> Self {
         let stayed: Vec<&Received> =
             received.iter().filter(|received| received.ended.is_none()).collect();
         let total: u64 = sent.iter().sum();
@@ -80,11 +81,11 @@ impl Report {
             receivers: received.len(),
             bytes: cli.bytes,
             service: format!("{:?}", cli.service).to_uppercase(),
-            seconds: cli.duration,
+            seconds,
             sent: total,
-            messages_per_second: messages / cli.duration,
-            megabits_per_second: messages / cli.duration * cli.bytes as f64 * 8.0 / 1e6,
-            deliveries_per_second: deliveries as f64 / cli.duration,
+            messages_per_second: messages / seconds,
+            megabits_per_second: messages / seconds * cli.bytes as f64 * 8.0 / 1e6,
+            deliveries_per_second: deliveries as f64 / seconds,
             latency_microseconds: Latency {
                 min: histogram.min(),
                 p50: histogram.value_at_quantile(0.5),
