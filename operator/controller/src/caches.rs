@@ -12,6 +12,7 @@ use spread_plan::CHILD_KINDS;
 use spread_plan::names::CLUSTER_LABEL;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// A cluster that something happened to: namespace and name.
 pub type Trigger = (String, String);
@@ -20,8 +21,14 @@ pub type Trigger = (String, String);
 pub struct Caches {
     children: BTreeMap<&'static str, Store<DynamicObject>>,
     pods: Store<Pod>,
-    failures: Arc<Mutex<BTreeMap<&'static str, String>>>,
+    refusals: Refusals,
 }
+
+/// Kinds that may not be watched: when that was last said, and in which words.
+type Refusals = Arc<Mutex<BTreeMap<&'static str, (Instant, String)>>>;
+
+/// A watch is tried again within half a minute: a refusal that is older was taken back.
+const REFUSAL_LASTS: Duration = Duration::from_secs(60);
 
 impl Caches {
     /// Begins to watch. The stream has to be read: it is what fills the caches.
@@ -29,7 +36,7 @@ impl Caches {
         client: &Client,
         namespace: Option<&str>,
     ) -> (Self, impl Stream<Item = Trigger> + Send + 'static) {
-        let failures = Arc::new(Mutex::new(BTreeMap::new()));
+        let refusals = Refusals::default();
         let mut children = BTreeMap::new();
         let mut streams = Vec::new();
         for kind in CHILD_KINDS {
@@ -41,7 +48,7 @@ impl Caches {
             let writer = StoreWriter::new(resource);
             children.insert(*kind, writer.as_reader());
             let stream = watcher(api, labelled()).modify(|object| prune(kind, object));
-            streams.push(triggers(kind, stream.default_backoff().reflect(writer), &failures));
+            streams.push(triggers(kind, stream.default_backoff().reflect(writer), &refusals));
         }
         let (pods, writer) = store();
         let api: Api<Pod> = match namespace {
@@ -49,8 +56,8 @@ impl Caches {
             None => Api::all(client.clone()),
         };
         let stream = watcher(api, labelled()).modify(prune_pod).default_backoff().reflect(writer);
-        streams.push(triggers("Pod", stream, &failures));
-        (Self { children, pods, failures }, stream::select_all(streams))
+        streams.push(triggers("Pod", stream, &refusals));
+        (Self { children, pods, refusals }, stream::select_all(streams))
     }
 
     /// Waits until all caches are complete.
@@ -63,10 +70,11 @@ impl Caches {
         let _ = self.pods.wait_until_ready().await;
     }
 
-    /// Why kinds cannot be watched: kind and reason.
-    pub fn failures(&self) -> Vec<(&'static str, String)> {
-        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.iter().map(|(kind, why)| (*kind, why.clone())).collect()
+    /// Kinds that may not be watched: kind and reason. Other failures pass by themselves.
+    pub fn refusals(&self) -> Vec<(&'static str, String)> {
+        let refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        let lasting = refusals.iter().filter(|(_, (at, _))| at.elapsed() < REFUSAL_LASTS);
+        lasting.map(|(kind, (_, why))| (*kind, why.clone())).collect()
     }
 
     /// A child.
@@ -115,34 +123,46 @@ fn prune_pod(pod: &mut Pod) {
     }
 }
 
-/// What happened, as the clusters that it happened to; a kind that cannot be watched is remembered.
+/// What happened, as the clusters that it happened to; a kind that may not be watched is remembered.
 fn triggers<K, S>(
     kind: &'static str,
     events: S,
-    failures: &Arc<Mutex<BTreeMap<&'static str, String>>>,
+    refusals: &Refusals,
 ) -> stream::BoxStream<'static, Trigger>
 where
     K: Resource + Send + 'static,
     S: Stream<Item = watcher::Result<watcher::Event<K>>> + Send + 'static,
 {
-    let failures = Arc::clone(failures);
+    let refusals = Arc::clone(refusals);
     events
-        .touched_objects()
-        .flat_map(move |touched| {
-            let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
-            stream::iter(match touched {
-                Ok(object) => {
-                    failures.remove(kind);
-                    clusters_of(&object)
-                }
+        .inspect(move |event| {
+            let mut refusals = refusals.lock().unwrap_or_else(PoisonError::into_inner);
+            match event {
+                Ok(_) => drop(refusals.remove(kind)),
                 Err(error) => {
-                    tracing::warn!(kind, %error, "cannot be watched");
-                    failures.insert(kind, error.to_string());
-                    Vec::new()
+                    tracing::warn!(kind, %error, "the watch failed and is tried again");
+                    if let Some(why) = refusal(error) {
+                        refusals.insert(kind, (Instant::now(), why));
+                    }
                 }
-            })
+            }
+        })
+        .touched_objects()
+        .flat_map(|touched| {
+            stream::iter(touched.map(|object| clusters_of(&object)).unwrap_or_default())
         })
         .boxed()
+}
+
+/// What the API server said, if it does not allow the watch.
+fn refusal(error: &watcher::Error) -> Option<String> {
+    let status = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => status,
+        _ => return None,
+    };
+    (status.code == 403).then(|| status.message.clone())
 }
 
 /// Whose an object is, by its owner and by its label: somebody may have edited one of them.

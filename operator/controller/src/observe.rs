@@ -67,7 +67,7 @@ impl Seen {
 pub async fn observe(context: &Context, cluster: &SpreadCluster) -> Seen {
     let names = Names::of(cluster);
     let mut seen = Seen::default();
-    for (kind, why) in context.caches.failures() {
+    for (kind, why) in context.caches.refusals() {
         let message = format!(
             "{kind}: cannot be watched: {why}: add list and watch to the operator's Role or ClusterRole"
         );
