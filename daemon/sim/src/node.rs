@@ -264,7 +264,7 @@ impl Node {
         Self {
             site,
             boot: BootId(uid),
-            address: address(0, usize::from(u16::MAX)),
+            address: address(0, 0xfffe),
             clock: Clock { offset: 0, drift: 0, skew: 0 },
             daemon: None,
             remote: Some(remote),
