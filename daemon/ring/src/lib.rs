@@ -9,6 +9,7 @@ mod defaults;
 mod form;
 mod gather;
 pub mod interface;
+mod meet;
 mod operational;
 mod order;
 mod pack;

@@ -1,6 +1,6 @@
 //! Operational: the token goes round, packets get their place, silence of the successor is noticed.
 
-use crate::interface::{Delivery, Destination, Output, Phase, Reason, Received, Refusal, Timers};
+use crate::interface::{Delivery, Destination, Output, Phase, Reason, Received, Timers};
 use crate::ring::{Ring, State};
 use bytes::Bytes;
 use core::time::Duration;
@@ -94,6 +94,15 @@ impl Operational {
         }
     }
 
+    /// Whether it is time to look for daemons outside; if so, the next time is later.
+    pub(crate) fn probe_is_due(&mut self, now: Instant, interval: Duration) -> bool {
+        let due = now >= self.probe;
+        if due {
+            self.probe = now + interval;
+        }
+        due
+    }
+
     /// Highest sequence number any token seen here had.
     pub(crate) fn seq_seen(&self) -> u64 {
         self.left_seq
@@ -131,6 +140,7 @@ impl Ring {
         if first == self.me.slot {
             let token = Token {
                 tag,
+                to: self.me.slot,
                 visit: 1,
                 seq: 0,
                 aru: 0,
@@ -150,7 +160,7 @@ impl Ring {
         let Some(order) = &self.order else { return };
         let tag = order.tag;
         let State::Operational(operational) = &mut self.phase else { return };
-        if token.tag != tag {
+        if token.tag != tag || token.to != self.me.slot {
             return;
         }
         let gap = self.settings.windows.gap_packets;
@@ -331,6 +341,7 @@ impl Ring {
         token.visit += 1;
         token.wants_sign = false;
         let successor = op.successor;
+        token.to = successor;
         op.passed_again = now + self.settings.timers.token_retransmit;
         op.passed = Some(token.clone());
         self.send(Destination::Slot(successor), &Packet::Token(token));
@@ -545,69 +556,6 @@ impl Ring {
         }
     }
 
-    /// The representative looks for daemons outside the ring.
-    fn probe_outside(&mut self, now: Instant) {
-        let State::Operational(op) = &mut self.phase else { return };
-        if now < op.probe {
-            return;
-        }
-        op.probe = now + self.settings.timers.probe_interval;
-        let Some(order) = &self.order else { return };
-        let members = &order.configuration.members;
-        if members.first().is_none_or(|member| member.slot != self.me.slot) {
-            return;
-        }
-        let outside: Vec<Slot> = (0..self.settings.slots)
-            .map(Slot)
-            .filter(|slot| members.iter().all(|member| member.slot != *slot))
-            .collect();
-        let hash = self.settings.configuration_hash;
-        let (ring, claim) = (self.settings.ring.0, self.me.claim);
-        let probe = Packet::Probe { tag: order.tag, hash, ring, claim };
-        // The own slot's name may lead to another daemon that has it.
-        for slot in outside.into_iter().chain([self.me.slot]) {
-            for address in self.paths.tries(slot) {
-                self.send(Destination::Address(address), &probe);
-            }
-        }
-    }
-
-    /// Another ring looks for us: gather, so that both become one.
-    pub(crate) fn on_probe(
-        &mut self,
-        now: Instant,
-        received: &Received,
-        tag: u64,
-        (hash, ring): (u64, u32),
-    ) {
-        if ring != self.settings.ring.0 {
-            return self.refuse(received.slot, received.from, Refusal::ForeignRing);
-        }
-        if hash != self.settings.configuration_hash {
-            return self.refuse(received.slot, received.from, Refusal::ConfigurationMismatch);
-        }
-        let ours = self.order.as_ref().is_some_and(|order| order.tag == tag);
-        let displaced = self.member(received.slot).filter(|member| member.boot != received.boot);
-        match &self.phase {
-            State::Operational(_) if displaced.is_some() && !self.said_farewell() => {
-                // The sender's claim to the slot is higher than that of the member we have there.
-                self.gather(now, Reason::Restarted, &[received.slot]);
-                self.send_join_to_slot(now, received.slot);
-            }
-            State::Operational(_)
-                if !ours
-                    && self.member(received.slot).is_none()
-                    && !self.is_shunned(now, received.slot)
-                    && !self.said_farewell() =>
-            {
-                self.gather(now, Reason::ForeignRing, &[]);
-                self.send_join_to_slot(now, received.slot);
-            }
-            State::Gather(_) => self.send_join_to_slot(now, received.slot),
-            _ => {}
-        }
-    }
-
     pub(crate) fn on_leave(&mut self, now: Instant, received: &Received, tag: u64) {
         if self.said_farewell() {
             return;
@@ -622,10 +570,6 @@ impl Ring {
             State::Gather(gather) => gather.fail(received.slot, received.boot),
             _ => {}
         }
-    }
-
-    pub(crate) fn is_shunned(&self, now: Instant, slot: Slot) -> bool {
-        self.shunned.get(&slot).is_some_and(|until| now < *until)
     }
 }
 

@@ -8,6 +8,7 @@ use crate::interface::{
     Component, Configuration, ConfigurationKind, Destination, Output, Phase, Reason, Received,
     Refusal, Settings, SubmitError, Trace,
 };
+use crate::meet::Shunned;
 use crate::operational::Operational;
 use crate::order::Order;
 use crate::pack::Backlog;
@@ -16,6 +17,8 @@ use crate::paths::Paths;
 use bytes::Bytes;
 use core::net::SocketAddr;
 use core::time::Duration;
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 use spread_bugs::{Bug, planted};
 use spread_wire::ids::{BootId, Claim, ConfigurationId, DaemonId, Seq, Slot};
 use spread_wire::packet::{Join, Packet, cursor::ReadError};
@@ -61,8 +64,8 @@ pub struct Ring {
     pub(crate) attempts: BTreeMap<(Slot, BootId), u64>,
     /// When a slot's daemon was heard last.
     pub(crate) heard: BTreeMap<Slot, (BootId, Instant)>,
-    /// Slots not merged with until then: they were silent a moment ago.
-    pub(crate) shunned: BTreeMap<Slot, Instant>,
+    /// Daemons not merged with for a while: they were silent a moment ago.
+    pub(crate) shunned: BTreeMap<(Slot, BootId), Shunned>,
     /// Slots of attempts this daemon was complete for and never installed.
     pub(crate) obligation: BTreeSet<Slot>,
     pub(crate) pending: Option<Pending>,
@@ -74,7 +77,7 @@ pub struct Ring {
     /// Clients of this daemon read too slowly: all daemons send no more than a trickle.
     pub(crate) congested: bool,
     started: Instant,
-    random: u64,
+    random: ChaCha12Rng,
 }
 
 /// One struct per phase.
@@ -119,7 +122,7 @@ impl Ring {
             announced: Instant(0),
             congested: false,
             started: now,
-            random: settings.seed | 1,
+            random: ChaCha12Rng::seed_from_u64(settings.seed),
             settings,
         };
         ring.gather(now, Reason::Start, &[]);
@@ -174,11 +177,11 @@ impl Ring {
     }
 
     /// What a slot's name resolved to. May be called at any time, with the same addresses too.
-    pub fn resolved(&mut self, now: Instant, slot: Slot, addresses: &[SocketAddr]) {
+    pub fn resolved(&mut self, slot: Slot, addresses: &[SocketAddr]) {
         let new = self.paths.tries(slot);
         self.paths.resolved(slot, addresses);
         if matches!(self.phase, State::Gather(_)) && new != self.paths.tries(slot) {
-            self.send_join_to_slot(now, slot);
+            self.send_join_to_slot(slot);
         }
     }
 
@@ -299,6 +302,7 @@ impl Ring {
         let worth = matches!(
             packet,
             Packet::Join(_)
+                | Packet::Answer(_)
                 | Packet::Probe { .. }
                 | Packet::Propose(_)
                 | Packet::Part { .. }
@@ -306,12 +310,9 @@ impl Ring {
                 | Packet::Superseded { .. }
         );
         if known || worth {
-            let remember =
-                (!known && !matches!(packet, Packet::Part { .. })).then(|| received.packet.clone());
-            let nonce = {
-                let random = &mut self.random;
-                self.paths.challenge(now, key, remember, || next_random(random))
-            };
+            let remember = (!known).then(|| received.packet.clone());
+            let random = &mut self.random;
+            let nonce = self.paths.challenge(now, key, remember, || random.next_u64());
             if let Some(nonce) = nonce {
                 self.send(Destination::Address(received.from), &Packet::Challenge { nonce });
             }
@@ -333,6 +334,7 @@ impl Ring {
             Packet::Ping { tag } => self.on_ping(slot, tag),
             Packet::Hurry { tag } => self.on_hurry(now, tag),
             Packet::Join(join) => self.on_join(now, received, join),
+            Packet::Answer(answer) => self.on_answer(now, received, answer),
             Packet::Propose(propose) => self.on_propose(now, slot, propose),
             Packet::State(state) => self.on_state(now, slot, state),
             Packet::Plan(plan) => self.on_plan(now, slot, plan),
@@ -345,7 +347,7 @@ impl Ring {
             Packet::Leave { tag } => self.on_leave(now, received, tag),
             Packet::SlotClaimed { by, at } => self.on_slot_claimed(now, by, at),
             Packet::Superseded { by } => self.on_slot_claimed(now, by, None),
-            Packet::Part { message, index, count, bytes } => {
+            Packet::Part { message, index, count, bytes, .. } => {
                 if let Some(whole) =
                     self.parts.take((slot, received.boot), (message, index, count), bytes)
                     && let Ok(packet) = Packet::decode(whole.clone())
@@ -410,7 +412,7 @@ impl Ring {
     }
 
     pub(crate) fn random(&mut self) -> u64 {
-        next_random(&mut self.random)
+        self.random.next_u64()
     }
 
     pub(crate) fn refuse(&mut self, slot: Slot, from: SocketAddr, why: Refusal) {
@@ -433,7 +435,7 @@ impl Ring {
         if bytes.len() <= self.settings.packet_bytes {
             return self.send_bytes(to, bytes);
         }
-        for part in self.parts.split(&bytes, self.settings.packet_bytes) {
+        for part in self.parts.split(&bytes, self.me.claim, self.settings.packet_bytes) {
             self.send_bytes(to, part.encode());
         }
     }
@@ -444,15 +446,28 @@ impl Ring {
     }
 
     /// The join this daemon sends for a slot that has no proved path: to every address its name resolved to.
-    pub(crate) fn send_join_to_slot(&mut self, now: Instant, slot: Slot) {
+    pub(crate) fn send_join_to_slot(&mut self, slot: Slot) {
         let State::Gather(gather) = &self.phase else { return };
-        let join = Packet::Join(self.join(gather, now));
+        let join = Packet::Join(self.join(gather));
         for address in self.paths.tries(slot) {
             self.send(Destination::Address(address), &join);
         }
     }
 
-    pub(crate) fn join(&self, gather: &Gather, _now: Instant) -> Join {
+    pub(crate) fn join(&self, gather: &Gather) -> Join {
+        let candidates: Vec<DaemonId> = gather.candidates.values().copied().collect();
+        Join {
+            failed: gather.failed.iter().copied().collect(),
+            claims: self.claims.of(candidates.iter()),
+            unreached: gather.unreached(self.me.slot),
+            addresses: self.addresses_of(&candidates),
+            candidates,
+            ..self.identity()
+        }
+    }
+
+    /// What each join and answer says of its sender.
+    pub(crate) fn identity(&self) -> Join {
         Join {
             ring: self.settings.ring,
             hash: self.settings.configuration_hash,
@@ -460,10 +475,18 @@ impl Ring {
             epoch: self.epoch,
             me: self.me,
             old: self.order.as_ref().map(Order::id),
-            candidates: gather.candidates.values().copied().collect(),
-            failed: gather.failed.iter().copied().collect(),
-            claims: self.claims.of(gather.candidates.values()),
+            candidates: Vec::new(),
+            failed: Vec::new(),
+            claims: Vec::new(),
+            unreached: Vec::new(),
+            addresses: Vec::new(),
         }
+    }
+
+    /// Where these daemons were proved to be.
+    pub(crate) fn addresses_of(&self, daemons: &[DaemonId]) -> Vec<(Slot, SocketAddr)> {
+        let proved = daemons.iter().filter(|daemon| self.paths.is_valid(daemon.slot, daemon.boot));
+        proved.filter_map(|daemon| Some((daemon.slot, self.paths.address(daemon.slot)?))).collect()
     }
 
     /// Installs a configuration whose members all have what their components have, and ends the old order.
@@ -506,6 +529,9 @@ impl Ring {
         };
         if let Some(me) = configuration.members.iter().find(|member| member.slot == self.me.slot) {
             self.me.claim = me.claim;
+        }
+        for member in &configuration.members {
+            self.shunned.remove(&(member.slot, member.boot));
         }
         self.claims.learn(&configuration.members);
         self.claims.admitted();
@@ -554,14 +580,6 @@ impl Pending {
         }
         components
     }
-}
-
-/// xorshift64*: the ring's own stream, so that a seed replays it.
-fn next_random(state: &mut u64) -> u64 {
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    state.wrapping_mul(0x2545_f491_4f6c_dd1d)
 }
 
 impl core::fmt::Display for Ring {

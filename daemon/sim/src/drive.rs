@@ -88,7 +88,7 @@ impl World {
     fn ring_output(&mut self, index: usize, output: Output) {
         match output {
             Output::Peers(peers) => self.nodes[index].peers = peers,
-            Output::Path { slot, address } => {
+            Output::Path { slot, address, .. } => {
                 self.nodes[index].paths.insert(slot, address);
             }
             Output::Send { to, packet } => {

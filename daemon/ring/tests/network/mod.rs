@@ -136,8 +136,7 @@ impl Network {
         };
         self.nodes.insert(place, node);
         for other in 0..self.slots {
-            let now = self.now;
-            self.call(place, |ring| ring.resolved(now, Slot(other), &[address(other)]));
+            self.call(place, |ring| ring.resolved(Slot(other), &[address(other)]));
         }
     }
 
@@ -161,8 +160,7 @@ impl Network {
     /// The slot's name leads to these places now, as this daemon is told.
     pub fn resolve(&mut self, place: u16, slot: u16, places: &[u16]) {
         let addresses: Vec<SocketAddr> = places.iter().map(|place| address(*place)).collect();
-        let now = self.now;
-        self.call(place, |ring| ring.resolved(now, Slot(slot), &addresses));
+        self.call(place, |ring| ring.resolved(Slot(slot), &addresses));
     }
 
     /// The daemon goes on at another address.
@@ -212,7 +210,7 @@ impl Network {
             let Some(output) = node.ring.as_mut().and_then(Ring::poll_output) else { return };
             match output {
                 Output::Peers(peers) => node.peers = peers,
-                Output::Path { slot, address } => {
+                Output::Path { slot, address, .. } => {
                     node.paths.insert(slot, address);
                 }
                 Output::Deliver(delivery) => node.seen.push(Seen::Deliver(delivery)),
