@@ -475,6 +475,18 @@ fn a_token_that_was_passed_too_often_is_refused() {
     pass_token(&mut world, token);
 }
 
+/// An address may come to be another member's, and with it the packets for the one that had it.
+#[test]
+fn a_token_for_another_member_is_not_taken() {
+    let mut world = World::new(1);
+    let before = world.rings[0].counters().token_visits;
+    let token = hostile_token(&world, 1000);
+    pass_token(&mut world, Token { to: Slot(1), ..token.clone() });
+    assert_eq!(world.rings[0].counters().token_visits, before);
+    pass_token(&mut world, token);
+    assert!(world.rings[0].counters().token_visits > before);
+}
+
 #[test]
 fn a_join_of_the_last_epoch_does_not_stop_the_others() {
     let mut world = World::new(1);

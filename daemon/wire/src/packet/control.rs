@@ -32,9 +32,9 @@ pub struct Join {
     pub failed: Vec<(Slot, BootId)>,
     /// Highest claim it knows of for the slots of candidates that have none yet.
     pub claims: Vec<(Slot, Claim)>,
-    /// Candidates that have no address yet at which it proved them.
+    /// Candidates that have not said anything to it since it gathers.
     pub unreached: Vec<Slot>,
-    /// Where it proved the others: worth a try for who does not reach them.
+    /// Where it proved candidates to be: worth a try for who does not hear them.
     pub addresses: Vec<(Slot, SocketAddr)>,
 }
 
