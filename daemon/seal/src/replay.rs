@@ -75,7 +75,7 @@ mod replay_tests {
         for counter in 0..=10 {
             assert!(!window.admit(counter), "{counter}");
         }
-        assert!(window.admit(WIDTH + 11) && window.admit(12) && window.admit(11));
+        assert!(window.admit(WIDTH + 10) && window.admit(12) && window.admit(11));
         assert!(!window.admit(11) && !window.admit(10));
     }
 }
