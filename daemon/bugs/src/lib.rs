@@ -31,7 +31,13 @@ macro_rules! bugs {
             pub const ALL: &[Self] = &[$(Self::$bug,)*];
 
             /// Those that take so many faults at once that seeds find them seldom: a scenario finds them.
-            pub const SELDOM: &[Self] = &[Self::LastReportCounts, Self::HeldAgain, Self::TablesNotSafe];
+            pub const SELDOM: &[Self] = &[
+                Self::LastReportCounts,
+                Self::HeldAgain,
+                Self::TablesNotSafe,
+                Self::FewerRequestsStay,
+                Self::SeenTwice,
+            ];
 
             /// The name on the command line.
             #[must_use]
@@ -137,6 +143,10 @@ bugs! {
     AttachBelieved = "attach-believed",
     /// engine: requests are acknowledged to other processes before all daemons have them
     AcknowledgedEarly = "acknowledged-early",
+    /// engine: where components merge, an endpoint's highest epoch counts, though another component ordered more of its requests
+    FewerRequestsStay = "fewer-requests-stay",
+    /// front: an endpoint that attaches in another component takes what it has seen for new
+    SeenTwice = "seen-twice",
     /// front: an endpoint that attaches elsewhere does not tell its sessions of the cut
     CutNotTold = "cut-not-told",
     /// front: what was ordered while an endpoint had no daemon is not caught up with

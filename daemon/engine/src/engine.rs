@@ -248,8 +248,9 @@ impl Engine {
 
     fn install_regular(&mut self, configuration: &Configuration) {
         let me = self.settings.me;
-        self.links.stable(Seq(u64::MAX));
         let abandoned = self.abandon_exchange(configuration.id);
+        // Everyone who goes on has what was delivered, and what the exchange had held.
+        self.links.stable(Seq(u64::MAX));
         self.configuration = Some(configuration.id);
         let mine = configuration.components.iter().find(|part| part.members.contains(&me));
         let together = mine

@@ -43,6 +43,9 @@ impl World {
             Action::Unlink(site) => self.with(*site, |world, index| {
                 world.unlink(index);
             }),
+            Action::Attach(site, daemon) => self.with(*site, |world, index| {
+                world.attach_only_at(index, *daemon);
+            }),
             Action::Partition(components) => self.network.partition(components),
             Action::Cut(from, to) => self.network.cut(*from, *to),
             Action::Hold(site) => self.network.hold(*site),

@@ -54,6 +54,9 @@ impl World {
             if let LinkEvent::View(view) = &event {
                 self.history.view_taken(node.uid(), view);
             }
+            if let LinkEvent::Message(delivered, receivers) = &event {
+                self.history.message_taken(node.uid(), delivered, receivers);
+            }
             node.front.link_event(local, event);
         }
         true
@@ -287,6 +290,11 @@ impl World {
     fn record_seen(&mut self, client: usize, session: SessionIndex, mut seen: Seen) {
         if let Seen::View(view) = &mut seen {
             view.place = self.history.next_place(session);
+        }
+        if let Seen::Message(message) = &mut seen
+            && let Some(id) = message.id
+        {
+            message.place = self.history.message_place(session, id);
         }
         let moment = self.history.tick(self.now);
         self.trace.line(moment, || format!("c{client} s{session} gets {seen}"));

@@ -58,6 +58,8 @@ pub enum Action {
     Move(Site),
     /// An endpoint's link breaks, though its daemon runs.
     Unlink(Site),
+    /// An endpoint leaves its daemon for this one, and waits for it as long as it does not serve it.
+    Attach(Site, Site),
     /// The sites are cut into components; sites that are not named belong to the first.
     Partition(Vec<Vec<Site>>),
     /// Packets one way are lost.

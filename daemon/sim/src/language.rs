@@ -85,6 +85,7 @@ pub fn action(text: &str) -> Result<Action> {
         "resume" => Action::Resume(site(word(1)?)?),
         "move" => Action::Move(site(word(1)?)?),
         "unlink" => Action::Unlink(site(word(1)?)?),
+        "attach" => Action::Attach(site(word(1)?)?, site(word(2)?)?),
         "partition" => Action::Partition(
             words[1..]
                 .split(|word| *word == "|")
@@ -226,6 +227,7 @@ impl fmt::Display for Action {
             Self::Resume(site) => write!(f, "resume {site}"),
             Self::Move(site) => write!(f, "move {site}"),
             Self::Unlink(site) => write!(f, "unlink {site}"),
+            Self::Attach(endpoint, daemon) => write!(f, "attach {endpoint} {daemon}"),
             Self::Partition(components) => {
                 let side =
                     |sites: &Vec<Site>| sites.iter().map(|site| format!(" {site}")).collect();

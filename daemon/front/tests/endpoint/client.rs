@@ -212,6 +212,7 @@ impl World {
             position: Position { configuration: id, seq: Seq(1), index: 0 },
             sender: PrivateName::from("#other#d1"),
             sender_session: (EndpointUid(8), SessionId(1)),
+            number: None,
             message,
         };
         self.event(LinkEvent::Message(Arc::new(delivered), Arc::from([session])));
