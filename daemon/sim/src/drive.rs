@@ -134,7 +134,8 @@ impl World {
         if self.network.reaches(way.0, way.1) {
             let slot = Slot(node.site.slot as u16);
             let received = Received { from: node.address, slot, boot: node.boot, packet };
-            if let Some(received) = self.network.keep(way, to, received) {
+            let received = self.pick(way, to, received);
+            if let Some(received) = received.and_then(|r| self.network.keep(way, to, r)) {
                 self.network.post(self.now, to, received);
             }
         }

@@ -6,6 +6,7 @@ use crate::fault::{Blow, Site};
 use crate::history::{History, ProcessHistory, seconds};
 use crate::network::{Arrival, Network};
 use crate::node::{Clock, FromClient, Node, address};
+use crate::picked::PickedPackets;
 use crate::plan::Plan;
 use crate::random::Random;
 use crate::trace::Trace;
@@ -49,6 +50,7 @@ pub struct World {
     pub history: History,
     /// Hash and timeline of all events.
     pub trace: Trace,
+    pub(crate) picked: PickedPackets,
     /// What waits for a daemon's next state exchange.
     pub(crate) ambushes: Vec<(Site, Blow)>,
     /// Kinds of faults met, as far as they are no packets' faults.
@@ -76,6 +78,7 @@ impl World {
             random: Random::new(plan.seed, 3),
             history: History::default(),
             trace: Trace::default(),
+            picked: PickedPackets::default(),
             ambushes: Vec::new(),
             met: Met::new(),
             calls: 0,
