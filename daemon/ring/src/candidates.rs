@@ -56,10 +56,9 @@ impl Gather {
         let stands = self.stands.iter().filter(|(_, stands)| **stands == ring);
         let slots: Vec<Slot> = stands.map(|(slot, _)| *slot).collect();
         for slot in slots {
-            self.stands.remove(&slot);
-            if let Some(daemon) = self.candidates.get(&slot) {
-                self.fail(slot, daemon.boot);
-            }
+            // Not given up: it may have lost the others of its ring in this moment, and then gathers itself.
+            self.candidates.remove(&slot);
+            self.forget(slot);
         }
     }
 
@@ -80,7 +79,10 @@ impl Gather {
 
     /// A candidate is a member of this ring and does not gather.
     pub(crate) fn stands_in(&mut self, slot: Slot, ring: ConfigurationId) {
-        self.stands.insert(slot, ring);
+        // An answer may be overtaken by the join of one that gathers since.
+        if !self.joins.contains_key(&slot) {
+            self.stands.insert(slot, ring);
+        }
     }
 
     pub(crate) fn changed(&mut self, now: Instant) {
@@ -141,6 +143,8 @@ impl Gather {
             return Some(*known);
         }
         self.hear(slot, boot, now);
+        // It gathers, so it does not stand in its ring any more.
+        self.stands.remove(&slot);
         for (failed, boot) in &join.failed {
             if (*failed, *boot) != (me.slot, me.boot) {
                 self.fail(*failed, *boot);
@@ -154,7 +158,6 @@ impl Gather {
         }
         if self.candidates.get(&slot).is_some_and(|known| known.boot == boot) {
             self.joins.insert(slot, join.clone());
-            self.stands.remove(&slot);
         }
         None
     }

@@ -192,6 +192,8 @@ impl Ring {
         let before = gather.candidates.len();
         let given_up = |member: &&DaemonId| gather.failed.contains(&(member.slot, member.boot));
         if answer.candidates.iter().any(|member| given_up(&member)) {
+            // Whoever stands in it may have come in by what others said.
+            gather.stands_in(received.slot, ring);
             gather.leave_ring(ring);
             return false;
         }
