@@ -210,6 +210,7 @@ fn events() -> Vec<(&'static str, LinkEvent)> {
         position: position(),
         sender: members[0].clone(),
         sender_session: (EndpointUid(7), session),
+        number: Some(RequestNumber(3)),
         message: message(),
     };
     let view = |cause, vs_sets: Vec<Vec<PrivateName>>| {
