@@ -21,6 +21,9 @@ pub(crate) struct Gather {
     pub(crate) reached: BTreeSet<Slot>,
     /// Rings that candidates said they stand in: they gather only when all their members are reached.
     pub(crate) stands: BTreeMap<Slot, ConfigurationId>,
+    /// Daemons of rings that could not come in as a whole: each comes back only by a join of its own, since it may have
+    /// lost the others of its ring meanwhile.
+    pub(crate) left: BTreeSet<(Slot, BootId)>,
     /// When a candidate that is behind was told so last.
     pub(crate) told: BTreeMap<Slot, Instant>,
     pub(crate) started: Instant,
@@ -56,8 +59,9 @@ impl Gather {
         let stands = self.stands.iter().filter(|(_, stands)| **stands == ring);
         let slots: Vec<Slot> = stands.map(|(slot, _)| *slot).collect();
         for slot in slots {
-            // Not given up: it may have lost the others of its ring in this moment, and then gathers itself.
-            self.candidates.remove(&slot);
+            if let Some(daemon) = self.candidates.remove(&slot) {
+                self.left.insert((slot, daemon.boot));
+            }
             self.forget(slot);
         }
     }
@@ -136,6 +140,7 @@ impl Gather {
             // A fresh daemon whose path was proved has the slot: whoever had it is gone.
             self.fail(slot, known.boot);
         }
+        self.left.remove(&(slot, boot));
         self.admit(join.me, now);
         if let Some(known) = self.candidates.get(&slot)
             && known.boot != boot
@@ -151,7 +156,8 @@ impl Gather {
             }
         }
         for candidate in &join.candidates {
-            let given_up = self.failed.contains(&(candidate.slot, candidate.boot));
+            let key = (candidate.slot, candidate.boot);
+            let given_up = self.failed.contains(&key) || self.left.contains(&key);
             if candidate.slot != me.slot && !given_up {
                 self.admit(*candidate, now);
             }

@@ -49,6 +49,7 @@ impl Ring {
             heard: BTreeMap::new(),
             reached: BTreeSet::new(),
             stands: BTreeMap::new(),
+            left: BTreeSet::new(),
             told: BTreeMap::new(),
             started: now,
             met: !matches!(reason, Reason::Leaving | Reason::SuccessorSilent | Reason::TokenLoss),

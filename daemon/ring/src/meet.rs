@@ -190,7 +190,10 @@ impl Ring {
         let me = self.me.slot;
         let State::Gather(gather) = &mut self.phase else { return false };
         let before = gather.candidates.len();
-        let given_up = |member: &&DaemonId| gather.failed.contains(&(member.slot, member.boot));
+        let given_up = |member: &&DaemonId| {
+            let key = (member.slot, member.boot);
+            gather.failed.contains(&key) || gather.left.contains(&key)
+        };
         if answer.candidates.iter().any(|member| given_up(&member)) {
             // Whoever stands in it may have come in by what others said.
             gather.stands_in(received.slot, ring);
