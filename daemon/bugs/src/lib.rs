@@ -81,6 +81,8 @@ bugs! {
     GapUnlimited = "gap-unlimited",
     /// ring: the backlog takes everything
     BacklogUnlimited = "backlog-unlimited",
+    /// ring: daemons of a ring that could not come in as a whole are taken back because others name them
+    HearsayCounts = "hearsay-counts",
     /// ring: a daemon installs before it has what others of its component have
     RecoveredTooEarly = "recovered-too-early",
     /// ring: packets that came after the reports are delivered with those that were reported

@@ -1,6 +1,7 @@
 //! What is known while gathering: who is a candidate, what each said, who is given up.
 
 use core::time::Duration;
+use spread_bugs::{Bug, planted};
 use spread_wire::ids::{BootId, Claim, ConfigurationId, DaemonId, Slot};
 use spread_wire::packet::Join;
 use spread_wire::time::Instant;
@@ -60,7 +61,9 @@ impl Gather {
         let slots: Vec<Slot> = stands.map(|(slot, _)| *slot).collect();
         for slot in slots {
             if let Some(daemon) = self.candidates.remove(&slot) {
-                self.left.insert((slot, daemon.boot));
+                if !planted(Bug::HearsayCounts) {
+                    self.left.insert((slot, daemon.boot));
+                }
             }
             self.forget(slot);
         }

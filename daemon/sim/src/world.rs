@@ -6,6 +6,7 @@ use crate::fault::{Blow, Site};
 use crate::history::{History, ProcessHistory, seconds};
 use crate::network::{Arrival, Network};
 use crate::node::{Clock, FromClient, Node, address};
+use crate::oracle;
 use crate::picked::PickedPackets;
 use crate::plan::Plan;
 use crate::random::Random;
@@ -99,6 +100,9 @@ impl World {
             let action = self.plan.actions.get(self.next_action).map(|(at, _)| *at);
             let timer = self.nodes.iter().filter_map(|node| node.due).min();
             let next = self.network.next().into_iter().chain(action).chain(timer).min();
+            if oracle::bounded_queues::storm(self) {
+                return false;
+            }
             match next.filter(|next| *next <= end) {
                 None => {
                     self.now = end;
