@@ -36,6 +36,7 @@ macro_rules! bugs {
                 Self::HeldAgain,
                 Self::TablesNotSafe,
                 Self::FewerRequestsStay,
+                Self::AcknowledgedEarly,
                 Self::SeenTwice,
             ];
 

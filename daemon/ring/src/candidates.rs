@@ -60,10 +60,10 @@ impl Gather {
         let stands = self.stands.iter().filter(|(_, stands)| **stands == ring);
         let slots: Vec<Slot> = stands.map(|(slot, _)| *slot).collect();
         for slot in slots {
-            if let Some(daemon) = self.candidates.remove(&slot) {
-                if !planted(Bug::HearsayCounts) {
-                    self.left.insert((slot, daemon.boot));
-                }
+            if let Some(daemon) = self.candidates.remove(&slot)
+                && !planted(Bug::HearsayCounts)
+            {
+                self.left.insert((slot, daemon.boot));
             }
             self.forget(slot);
         }
