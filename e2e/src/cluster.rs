@@ -138,6 +138,16 @@ impl Cluster {
         &self.kubectl
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.options.name
+    }
+
+    /// Folder of everything that is its own; gone with it.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Number of nodes; they are called `node1`, `node2`, …
     pub fn nodes(&self) -> usize {
         self.options.nodes
@@ -366,7 +376,7 @@ impl Cluster {
 }
 
 /// The image that holds a pod's namespaces.
-fn pause_image() -> Result<Image> {
+pub(crate) fn pause_image() -> Result<Image> {
     let program = go_commands::cache()?.join("pause");
     if !program.is_file() {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("pause/pause.rs");

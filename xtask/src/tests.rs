@@ -1,7 +1,7 @@
 //! Every test of the project.
 
 use crate::steps::{Steps, cargo, check};
-use crate::{npm, purity};
+use crate::{kubernetes, npm, purity};
 use anyhow::Result;
 
 /// How much to run.
@@ -40,6 +40,16 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     match npm::missing() {
         Some(missing) => steps.leave_out(client, &missing),
         None => steps.step(client, npm::run)?,
+    }
+    let operator = "the operator on a real API server";
+    match kubernetes::missing_api_server()? {
+        Some(missing) => steps.leave_out(operator, &missing),
+        None => steps.step(operator, kubernetes::api_server_tests)?,
+    }
+    let pods = "rings in real pods";
+    match kubernetes::missing_nodes()? {
+        Some(missing) => steps.leave_out(pods, &missing),
+        None => steps.step(pods, kubernetes::pod_tests)?,
     }
     steps.finish();
     Ok(())
