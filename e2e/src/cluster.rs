@@ -25,7 +25,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(180);
 pub struct Cluster {
     options: Options,
     folder: PathBuf,
-    cgroups: Cgroups,
+    pub(crate) cgroups: Cgroups,
     kubectl: Kubectl,
 }
 
@@ -158,22 +158,6 @@ impl Cluster {
         network::node(&self.options.name, node)
     }
 
-    /// Cuts a node off from everything: other nodes, the API server.
-    ///
-    /// # Errors
-    /// There is no such node.
-    pub fn cut(&self, node: usize) -> Result<()> {
-        network::connect(&self.options.name, node, false)
-    }
-
-    /// Undoes [`Cluster::cut`].
-    ///
-    /// # Errors
-    /// There is no such node.
-    pub fn mend(&self, node: usize) -> Result<()> {
-        network::connect(&self.options.name, node, true)
-    }
-
     /// Puts an image on every node.
     ///
     /// # Errors
@@ -187,14 +171,6 @@ impl Cluster {
         }
         fs::remove_file(archive)?;
         Ok(())
-    }
-
-    /// Kills one of the cluster's services, such as `kube-apiserver` or `kubelet-1`.
-    ///
-    /// # Errors
-    /// It does not end.
-    pub fn stop_service(&self, name: &str) -> Result<()> {
-        self.cgroups.kill(|cgroups| cgroups.service_processes(name))
     }
 
     /// Starts the API server again and waits until it serves.

@@ -78,7 +78,8 @@ impl Helm {
     /// As [`Helm::install`].
     pub fn install_operator(&self) -> Result<()> {
         let step = Step::start("chart of the operator");
-        let namespace = ["--namespace", SYSTEM, "--create-namespace"];
+        // Values of an earlier release do not count.
+        let namespace = ["--namespace", SYSTEM, "--create-namespace", "--reset-values"];
         let install = ["upgrade", "--install", OPERATOR, "charts/spread-operator"];
         self.run(&[&install[..], &namespace].concat())?;
         self.kubectl.wait("the operator to be ready", START_TIMEOUT, |kubectl| {

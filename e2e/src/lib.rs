@@ -12,7 +12,9 @@ mod cluster;
 mod containerd;
 mod control_plane;
 mod coredns;
+pub mod elsewhere;
 pub mod example;
+mod faults;
 pub mod go_commands;
 pub mod helm;
 pub mod image;
@@ -33,6 +35,7 @@ pub mod progress;
 mod relay;
 mod run;
 pub mod static_build;
+pub mod suite;
 mod teardown;
 
 pub use addresses::Family;

@@ -2,12 +2,12 @@
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use spread_e2e::helm::Helm;
 use spread_e2e::product::Programs;
 use spread_e2e::progress::Step;
-use spread_e2e::{Cluster, ControlPlane, Family, Options, example};
-use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use spread_e2e::suite::{self, Site};
+use spread_e2e::{Cluster, ControlPlane, Family, Options, elsewhere, example};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 #[derive(Parser)]
 #[command(
@@ -27,6 +27,7 @@ Examples:
   cargo e2e status
   cargo e2e down --all
   cargo e2e test                      the end-to-end tests, on three nodes of their own
+  cargo e2e test --kubeconfig FILE    those that need no node of this machine, on any cluster
   cargo e2e api-server                only etcd and an API server, in the foreground, without root";
 
 #[derive(Subcommand)]
@@ -63,13 +64,22 @@ enum Task {
         #[arg(long, default_value = "spread")]
         name: String,
     },
+    /// Build this project's images and write them as archives.
+    Images {
+        /// Folder to write them to.
+        #[arg(long, value_name = "FOLDER")]
+        output: PathBuf,
+    },
     /// Run the end-to-end tests on a cluster of their own, which is removed afterwards.
     Test {
         /// Only tests whose names contain this.
         filter: Option<String>,
         /// Use this cluster, as it is, and leave it.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "kubeconfig")]
         cluster: Option<String>,
+        /// Use the cluster of this kubeconfig. Images are loaded into one of `kind`; others must have them.
+        #[arg(long, value_name = "FILE")]
+        kubeconfig: Option<PathBuf>,
         /// Nodes of the tests' own cluster.
         #[arg(long, default_value_t = 3)]
         nodes: usize,
@@ -118,7 +128,11 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<()> {
     match task {
         Task::Load { name } => example::load(&Cluster::find(&name)?, &Programs::build()?),
-        Task::Test { filter, cluster, nodes } => test(filter, cluster, nodes),
+        Task::Images { output } => images(&output),
+        Task::Test { filter, cluster, kubeconfig, nodes } => {
+            let given = kubeconfig.map(Site::Kubeconfig).or(cluster.map(Site::Up));
+            suite::run(given.unwrap_or(Site::Own { nodes }), filter)
+        }
         Task::Missing { api_server: false } => say(spread_e2e::missing()),
         Task::Missing { api_server: true } => say(spread_e2e::missing_for_api_server()),
         Task::Prepare { api_server: false } => say(reason(spread_e2e::prepare())),
@@ -166,28 +180,11 @@ fn up(options: Options, bare: bool) -> Result<()> {
     Ok(())
 }
 
-/// The tests' own cluster goes whatever their outcome.
-fn test(filter: Option<String>, given: Option<String>, nodes: usize) -> Result<()> {
-    const OWN: &str = "test";
-    let name = given.clone().unwrap_or_else(|| OWN.to_owned());
-    if given.is_none() {
-        Cluster::down(OWN)?;
-        Cluster::up(Options { name: name.clone(), nodes, family: Family::Ipv4 })?;
+fn images(folder: &Path) -> Result<()> {
+    for archive in elsewhere::write_images(folder, &Programs::build()?)? {
+        println!("{}", archive.display());
     }
-    let outcome = Cluster::find(&name).and_then(|cluster| {
-        example::load(&cluster, &Programs::build()?)?;
-        Helm::new(cluster.kubectl())?.install()?;
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["test", "--locked", "--package", "spread-e2e", "--tests", "--"]);
-        cargo.args(["--ignored", "--test-threads=1", "--nocapture"]).args(filter);
-        let status = cargo.env("SPREAD_E2E_CLUSTER", &name).status()?;
-        anyhow::ensure!(status.success(), "the end-to-end tests ended with {status}");
-        Ok(())
-    });
-    if given.is_none() {
-        down(vec![name])?;
-    }
-    outcome
+    Ok(())
 }
 
 fn down(names: Vec<String>) -> Result<()> {

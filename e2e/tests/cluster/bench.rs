@@ -30,6 +30,13 @@ impl Bench {
             }
         };
         let bench = Self { kubectl, cluster, namespace: namespace.to_owned() };
+        // An earlier run's may be on its way out.
+        bench.wait("the namespace to be free", || {
+            let found =
+                bench.kubectl().run(&["get", "namespace", namespace, "--ignore-not-found"])?;
+            anyhow::ensure!(found.is_empty(), "{found}");
+            Ok(())
+        });
         let manifest = json!({
             "apiVersion": "v1", "kind": "Namespace",
             "metadata": {
@@ -129,7 +136,7 @@ impl Drop for Bench {
                 return;
             }
         }
-        let _ = self.kubectl().run(&["delete", "namespace", &self.namespace, "--grace-period=1"]);
+        let _ = self.kubectl().run(&["delete", "namespace", &self.namespace, "--wait=false"]);
     }
 }
 

@@ -9,6 +9,8 @@ use spread_e2e::helm::{OPERATOR, SYSTEM};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+/// UDP port of ring packets.
+const RING_PORT: u16 = 4803;
 /// How long the operator is away.
 const ABSENCE: Duration = Duration::from_secs(60);
 /// Longest time until nothing is left of a deleted object.
@@ -133,9 +135,10 @@ fn two_pods_in_one_slot_end_as_one_and_the_others_lose_nothing() {
     let flood = flood(&bench, &ring, &stay);
     let number = node_number(&cut);
     cluster.cut(number).unwrap();
+    // Nobody knows yet that it is.
+    bench.kubectl().run(&["cordon", &cut]).unwrap();
     // Its daemon goes on, and its kubelet hears nothing of this.
     bench.run(&["delete", "pod", &pod(2), "--force", "--grace-period=0"]);
-    bench.kubectl().run(&["cordon", &cut]).unwrap();
     wait_replaced(&bench, &ring, 2, &before);
     ring.ready(3);
     let second = ring.daemons()[&pod(2)].clone();
@@ -151,6 +154,35 @@ fn two_pods_in_one_slot_end_as_one_and_the_others_lose_nothing() {
     ring.ready(3);
     flood.judge();
     assert_eq!(ring.daemons()[&pod(2)], second, "who came later stays, and is not disturbed");
+}
+
+#[test]
+#[ignore = "needs a cluster: cargo e2e test"]
+fn each_node_is_drained_in_turn_and_the_daemons_elsewhere_lose_nothing() {
+    let bench = Bench::with_operator("drained");
+    let Some(cluster) = bench.own_cluster(2) else { return };
+    let ring = Ring::make(&bench);
+    for number in 1..=cluster.nodes() {
+        let node = format!("node{number}");
+        let daemons = ring.daemons();
+        let stay: Vec<usize> = (0..3).filter(|slot| daemons[&pod(*slot)].node != node).collect();
+        // The scheduler spreads where it can: after two drains all may be on the third node.
+        let flood = (!stay.is_empty()).then(|| flood(&bench, &ring, &stay));
+        let selector = format!("--pod-selector=spread-operator.dev/cluster={NAME}");
+        let drain = ["drain", &node, "--delete-emptydir-data", "--timeout=120s", &selector];
+        bench.kubectl().run(&drain).unwrap();
+        ring.ready(3);
+        bench.kubectl().run(&["uncordon", &node]).unwrap();
+        if let Some(flood) = flood {
+            flood.judge();
+        }
+        assert!(ring.daemons().values().all(|daemon| daemon.node != node), "{node} was drained");
+        bench.wait("the flood to be gone", || {
+            let left = bench.run(&["get", "pod", "flood", "--ignore-not-found"]);
+            ensure!(left.is_empty(), "{left}");
+            Ok(())
+        });
+    }
 }
 
 #[test]
@@ -216,8 +248,24 @@ fn without_the_operator_rings_serve_and_their_deletion_leaves_nothing() {
 
 #[test]
 #[ignore = "needs a cluster: cargo e2e test"]
-fn helm_test_passes_where_daemons_reach_each_other() {
+fn helm_test_passes_where_daemons_reach_each_other_and_fails_where_they_do_not() {
     let bench = Bench::with_operator("helm-test");
-    let said = bench.helm().run(&["test", OPERATOR, "--namespace", SYSTEM, "--timeout=5m"]);
-    println!("{}", said.unwrap());
+    let test = || bench.helm().run(&["test", OPERATOR, "--namespace", SYSTEM, "--timeout=5m"]);
+    println!("{}", test().unwrap());
+    let Some(cluster) = bench.own_cluster(1) else { return };
+    // Its clients need not wait as long as usual to find out.
+    let set = ["--namespace", SYSTEM, "--reuse-values", "--set", "test.timeoutSeconds=20"];
+    let upgrade = ["upgrade", OPERATOR, "charts/spread-operator"];
+    bench.helm().run(&[&upgrade[..], &set].concat()).unwrap();
+    cluster.drop_udp(RING_PORT, true).unwrap();
+    let failed = test();
+    cluster.drop_udp(RING_PORT, false).unwrap();
+    assert!(failed.is_err(), "{failed:?}");
+    let job = format!("job/{OPERATOR}-test");
+    let said = ["logs", "--namespace", SYSTEM, &job, "--all-pods"];
+    let said = bench.kubectl().run(&said).unwrap();
+    assert!(said.contains("are their daemons in one ring?"), "{said}");
+    for left in [job.as_str(), "spreadcluster/spread-operator-test"] {
+        bench.kubectl().run(&["delete", "--namespace", SYSTEM, left]).unwrap();
+    }
 }

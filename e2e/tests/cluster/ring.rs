@@ -15,6 +15,7 @@ pub struct Daemon {
     pub address: String,
     pub node: String,
     pub restarts: u64,
+    pub ready: bool,
 }
 
 /// A SpreadCluster in a namespace.
@@ -68,8 +69,10 @@ impl<'a> Ring<'a> {
             let condition = condition(&found, kind);
             ensure!(condition["status"] == wanted, "{condition}");
         }
+        // The status may be of a moment ago.
         let daemons = self.try_daemons()?;
-        ensure!(daemons.len() == replicas, "pods are {daemons:?}");
+        let all_ready = daemons.values().all(|daemon| daemon.ready);
+        ensure!(daemons.len() == replicas && all_ready, "pods are {daemons:?}");
         Ok(())
     }
 
@@ -88,7 +91,14 @@ impl<'a> Ring<'a> {
         let selector = format!("--selector=spread-operator.dev/cluster={NAME}");
         let list = self.bench.try_get(&["pods", &selector])?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let is_ready = |pod: &Value| {
+            let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
+            let mut ready = conditions.filter(|one| one["type"] == "Ready");
+            pod["metadata"]["deletionTimestamp"].is_null()
+                && ready.any(|one| one["status"] == "True")
+        };
         let daemon = |pod: &Value| Daemon {
+            ready: is_ready(pod),
             uid: text(&pod["metadata"]["uid"]),
             address: text(&pod["status"]["podIP"]),
             node: text(&pod["spec"]["nodeName"]),
