@@ -15,6 +15,12 @@ use anyhow::{Context, Result, anyhow};
 use std::fs::{self, File};
 use std::path::Path;
 
+/// What a kubelet does not start without.
+const KERNEL_LOG: &str = "/dev/kmsg";
+/// What a kubelet sets.
+const KERNEL_SETTINGS: [&str; 3] =
+    ["/proc/sys/vm/overcommit_memory", "/proc/sys/kernel/panic", "/proc/sys/kernel/panic_on_oops"];
+
 /// The cluster of the trial: a node without Kubernetes.
 const TRIAL: &str = "trial";
 
@@ -26,6 +32,7 @@ pub fn prepare() -> Result<()> {
     if let Some(missing) = missing() {
         return Err(anyhow!(missing));
     }
+    kernel().context("a cluster needs kubelets")?;
     packages::install().context("a cluster needs Debian's packages")?;
     for module in [Module::Etcd, Module::Kubernetes, Module::CoreDns, Module::Helm] {
         go_commands::ensure(module).context("a cluster needs Kubernetes' commands")?;
@@ -58,6 +65,17 @@ pub fn prepare_api_server() -> Result<()> {
     let step = Step::start("an API server runs");
     drop(ControlPlane::start().context("an API server needs to start")?);
     step.done();
+    Ok(())
+}
+
+/// Whether a kubelet would find the kernel as it needs it.
+fn kernel() -> Result<()> {
+    File::open(KERNEL_LOG).with_context(|| format!("{KERNEL_LOG} can't be read"))?;
+    for setting in KERNEL_SETTINGS {
+        // As it is: only whether it may be written.
+        let value = fs::read(setting).with_context(|| format!("{setting} can't be read"))?;
+        fs::write(setting, value).with_context(|| format!("{setting} can't be set"))?;
+    }
     Ok(())
 }
 

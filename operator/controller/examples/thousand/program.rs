@@ -28,7 +28,10 @@ impl Program {
             .create(true)
             .append(true)
             .open(plane.folder().join("spread-operator.log"))?;
-        let child = Command::new(program)
+        // Killed with this program, however that ends.
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(program)
             .args(["--listen", METRICS, "--daemon-image", "spreadd:1"])
             .env("KUBECONFIG", plane.kubeconfig())
             .stdin(Stdio::null())
