@@ -31,7 +31,14 @@ macro_rules! bugs {
             pub const ALL: &[Self] = &[$(Self::$bug,)*];
 
             /// Those that take so many faults at once that seeds find them seldom: a scenario finds them.
-            pub const SELDOM: &[Self] = &[Self::LastReportCounts, Self::HeldAgain, Self::TablesNotSafe];
+            pub const SELDOM: &[Self] = &[
+                Self::LastReportCounts,
+                Self::HeldAgain,
+                Self::TablesNotSafe,
+                Self::FewerRequestsStay,
+                Self::AcknowledgedEarly,
+                Self::SeenTwice,
+            ];
 
             /// The name on the command line.
             #[must_use]
@@ -75,6 +82,8 @@ bugs! {
     GapUnlimited = "gap-unlimited",
     /// ring: the backlog takes everything
     BacklogUnlimited = "backlog-unlimited",
+    /// ring: daemons of a ring that could not come in as a whole are taken back because others name them
+    HearsayCounts = "hearsay-counts",
     /// ring: a daemon installs before it has what others of its component have
     RecoveredTooEarly = "recovered-too-early",
     /// ring: packets that came after the reports are delivered with those that were reported
@@ -137,6 +146,10 @@ bugs! {
     AttachBelieved = "attach-believed",
     /// engine: requests are acknowledged to other processes before all daemons have them
     AcknowledgedEarly = "acknowledged-early",
+    /// engine: where components merge, an endpoint's highest epoch counts, though another component ordered more of its requests
+    FewerRequestsStay = "fewer-requests-stay",
+    /// front: an endpoint that attaches in another component takes what it has seen for new
+    SeenTwice = "seen-twice",
     /// front: an endpoint that attaches elsewhere does not tell its sessions of the cut
     CutNotTold = "cut-not-told",
     /// front: what was ordered while an endpoint had no daemon is not caught up with

@@ -55,7 +55,7 @@ impl Engine {
             RequestBody::Join { session, group } => self.join(id, session, group, number),
             RequestBody::Leave { session, group } => self.leave(id, session, &group),
             RequestBody::Multicast { session, message } => {
-                self.route(id, session, position, message);
+                self.route(id, session, (position, number), message);
             }
         }
         self.applied(id, number, position);
@@ -179,23 +179,23 @@ impl Engine {
         &mut self,
         id: EndpointId,
         session: SessionId,
-        position: Position,
+        (position, number): (Position, RequestNumber),
         message: Multicast,
     ) {
         let Some(endpoint) = self.state.endpoints.get(&id) else { return };
         let Some(sender) = endpoint.sessions.get(&session).map(|known| known.name.clone()) else {
             return;
         };
-        let uid = match endpoint.attach {
-            Some((uid, _)) => uid,
-            None => self.builtin_uid(id.slot),
+        let (uid, number) = match endpoint.attach {
+            Some((uid, _)) => (uid, Some(number)),
+            None => (self.builtin_uid(id.slot), None),
         };
         let receivers = receivers(&mut self.state, self.settings.me, &message.groups);
         if receivers.is_empty() {
             return;
         }
         let sender_session = (uid, session);
-        let delivered = Arc::new(Delivered { position, sender, sender_session, message });
+        let delivered = Arc::new(Delivered { position, sender, sender_session, number, message });
         for (endpoint, sessions) in receivers.iter() {
             self.counters.messages += 1;
             let event = LinkEvent::Message(Arc::clone(&delivered), Arc::clone(sessions));

@@ -118,9 +118,10 @@ impl Engine {
         if known.name != attach.name {
             return Err(RefusedAttach::Name);
         }
-        // Between what was ordered here and what it can send again there is a gap: those requests
-        // were ordered in another component.
-        if attach.lowest_held.0 > known.last.0 + 1 {
+        // Requests that it can't send again, or whose effects it has seen, were ordered in another
+        // component and not here.
+        let seen = attach.applied > known.last;
+        if attach.lowest_held.0 > known.last.0 + 1 || seen {
             return Err(RefusedAttach::Unknown);
         }
         Ok(())

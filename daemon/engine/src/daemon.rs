@@ -97,7 +97,7 @@ impl Daemon {
 
     /// What a slot's name resolved to.
     pub fn resolved(&mut self, now: Instant, slot: Slot, addresses: &[SocketAddr]) {
-        self.ring.resolved(now, slot, addresses);
+        self.ring.resolved(slot, addresses);
         self.pump(now);
     }
 

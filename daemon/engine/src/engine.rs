@@ -1,12 +1,12 @@
 //! The engine: deliveries and configurations in, link events and payloads to order out.
 
-use crate::exchange::{Exchange, chunks};
+use crate::exchange::Exchange;
 use crate::groups::{Endpoint, MemberKey, State};
 use crate::links::Links;
 use crate::merge::{Merged, merge};
 use crate::outbound::Outbound;
 use crate::settings::{EngineOutput, EngineSettings, LinkId};
-use crate::view::{configuration_hash, transitional_hash, transitions, views};
+use crate::view::{transitional_hash, transitions, views};
 use spread_bugs::{Bug, planted};
 use spread_ring::{Configuration, ConfigurationKind, Delivery};
 use spread_wire::ids::{ConfigurationId, EndpointId, EndpointUid, GroupName, Position, Seq, Slot};
@@ -52,8 +52,8 @@ pub struct EngineStatus {
 /// From a transitional configuration to the regular one after it.
 #[derive(Clone, Debug)]
 pub(crate) struct Transition {
-    next: ConfigurationId,
-    members: BTreeSet<Slot>,
+    pub(crate) next: ConfigurationId,
+    pub(crate) members: BTreeSet<Slot>,
 }
 
 /// Those who share this daemon's state and go on with it.
@@ -72,18 +72,18 @@ pub(crate) struct Parting {
 pub struct Engine {
     pub(crate) settings: EngineSettings,
     pub(crate) state: State,
-    members: BTreeSet<Slot>,
+    pub(crate) members: BTreeSet<Slot>,
     /// Members with the same state as this daemon; while an exchange is due these are not all.
-    kin: BTreeSet<Slot>,
+    pub(crate) kin: BTreeSet<Slot>,
     /// The regular configuration installed last.
     configuration: Option<ConfigurationId>,
     /// The configuration whose views stand.
     pub(crate) settled: Option<ConfigurationId>,
     /// Set while an exchange is due: where the own state comes from.
-    origin: Option<Origin>,
-    exchange: Option<Exchange>,
+    pub(crate) origin: Option<Origin>,
+    pub(crate) exchange: Option<Exchange>,
     pub(crate) transition: Option<Transition>,
-    position: Option<Position>,
+    pub(crate) position: Option<Position>,
     pub(crate) links: Links,
     pub(crate) outbound: Outbound,
     /// Since when this daemon knows each lost endpoint.
@@ -248,8 +248,9 @@ impl Engine {
 
     fn install_regular(&mut self, configuration: &Configuration) {
         let me = self.settings.me;
-        self.links.stable(Seq(u64::MAX));
         let abandoned = self.abandon_exchange(configuration.id);
+        // Everyone who goes on has what was delivered, and what the exchange had held.
+        self.links.stable(Seq(u64::MAX));
         self.configuration = Some(configuration.id);
         let mine = configuration.components.iter().find(|part| part.members.contains(&me));
         let together = mine
@@ -316,68 +317,7 @@ impl Engine {
         }
     }
 
-    fn begin_exchange(&mut self, configuration: ConfigurationId) {
-        let hash = configuration_hash(&configuration);
-        let table = self.state.table_of(self.settings.me, self.origin, &self.kin);
-        self.outbound.set_chunks(chunks(&table, hash, self.settings.bounds.chunk_bytes));
-        self.exchange = Some(Exchange::new(configuration, hash, self.members.clone()));
-    }
-
-    /// The membership changed again before all tables were there. If all daemons of the exchange go on together, none of
-    /// them has applied anything of it, and own requests that were delivered into it are submitted again.
-    ///
-    /// Otherwise those that are lost may have completed it and applied what it held. So it counts here too, once and
-    /// before anything new, for those with the same state; the others were in no view together with its senders yet.
-    fn abandon_exchange(&mut self, next: ConfigurationId) -> bool {
-        let Some(exchange) = self.exchange.take() else { return false };
-        self.counters.abandoned += 1;
-        self.outbound.set_chunks(Vec::new());
-        let all = planted(Bug::HeldAgain);
-        let all =
-            all || self.transition.as_ref().is_some_and(|phase| phase.members == self.members);
-        if all {
-            let own = exchange.held.iter().any(|delivery| delivery.sender == self.settings.me);
-            if own && !planted(Bug::HeldForgotten) {
-                self.outbound.submit_again();
-            }
-            return true;
-        }
-        self.mark_lost();
-        let kin = self.kin.clone();
-        let mut held = exchange.held;
-        held.retain(|delivery| kin.contains(&delivery.sender));
-        if !held.is_empty() {
-            let component = self.parting().map(|parting| parting.component);
-            let first = component.and_then(|component| component.first().copied());
-            let first = first.unwrap_or(self.settings.me);
-            self.origin = Some(Origin { settled: exchange.configuration, branch: next, first });
-        }
-        for delivery in held {
-            self.position = Some(delivery.position);
-            self.apply(delivery);
-        }
-        true
-    }
-
-    /// May also happen in the transitional configuration: everyone who goes on together has the same
-    /// tables there, and the loss is told after the views.
-    fn complete_exchange(&mut self) {
-        let complete = self.exchange.as_ref().and_then(Exchange::complete);
-        let Some(tables) = complete.map(<[Table]>::to_vec) else { return };
-        let Some(exchange) = self.exchange.take() else { return };
-        self.counters.exchanges += 1;
-        // The views come before all that was held, so they stand before it in the order too.
-        let configuration = exchange.configuration;
-        self.position = Some(Position { configuration, seq: Seq(0), index: 0 });
-        self.settle(&tables, configuration);
-        self.mark_lost();
-        for delivery in exchange.held.into_iter().filter(|_| !planted(Bug::HeldDropped)) {
-            self.position = Some(delivery.position);
-            self.apply(delivery);
-        }
-    }
-
-    fn settle(&mut self, tables: &[Table], configuration: ConfigurationId) {
+    pub(crate) fn settle(&mut self, tables: &[Table], configuration: ConfigurationId) {
         let merged = merge(tables, &configuration, &self.settings);
         self.end_superseded(&merged);
         self.state = merged.state;

@@ -6,7 +6,9 @@
 //! A group has changed, and gets a view, if members were lost (some table has it marked) or if more
 //! than one origin brings it. Any other group keeps its id and notices nothing.
 //!
-//! An endpoint that several components know is where its highest epoch is.
+//! An endpoint that several components know is where its highest epoch is, as the component has it that ordered most of
+//! its requests: a number stands for one request wherever it is ordered, so that state contains the others. If these are
+//! two components, nobody serves it: what the one ordered, the other has not told it. It attaches anew.
 
 use crate::groups::{Endpoint, Group, Member, MemberKey, Session, State};
 use crate::settings::{EngineSettings, SlotDescription};
@@ -16,7 +18,7 @@ use spread_wire::ids::{
     ConfigurationId, EndpointId, EndpointUid, Epoch, GroupId, GroupName, RequestNumber, SessionId,
     Slot,
 };
-use spread_wire::ordered::table::{Origin, Table, TableEndpoint, TableGroup};
+use spread_wire::ordered::table::{Origin, Table, TableEndpoint, TableGroup, TableSession};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What comes of a merge.
@@ -51,8 +53,25 @@ struct Gathered {
 /// Orders vs-sets: key of the representative of the old configuration, then the origin itself.
 type OriginKey = (i64, Option<Origin>);
 
-/// Which of several entries of an endpoint counts: the highest.
-type Rank = (Epoch, bool, RequestNumber);
+/// Which of several entries of an endpoint counts: the highest. The last request that was delivered, the epoch, and whether
+/// it is served.
+type Rank = (RequestNumber, Epoch, bool);
+
+/// What all tables together know of an endpoint.
+#[derive(Clone, Copy)]
+struct Known {
+    /// Its entry that counts.
+    rank: Rank,
+    /// Its highest epoch.
+    epoch: Epoch,
+}
+
+impl Known {
+    /// Whether the entry of this rank goes on being served.
+    fn served_by(&self, (last, epoch, served): Rank) -> bool {
+        served && epoch == self.epoch && last == self.rank.0
+    }
+}
 
 /// Makes one state of the tables, one of each daemon of the configuration.
 #[must_use]
@@ -63,7 +82,7 @@ pub fn merge(
 ) -> Merged {
     let mut tables: Vec<&Table> = tables.iter().collect();
     tables.sort_by_key(|table| table.slot);
-    let ranks = ranks(&tables);
+    let known = known(&tables);
     let mut merged = Merged {
         state: State::default(),
         views: Vec::new(),
@@ -80,7 +99,7 @@ pub fn merge(
         }
         for endpoint in &table.endpoints {
             let id = EndpointId { slot: table.slot, index: endpoint.index };
-            let stays = rank(endpoint, true).is_none_or(|(uid, rank)| ranks[&uid] == rank);
+            let stays = rank(endpoint, true).is_none_or(|(uid, rank)| known[&uid].served_by(rank));
             if stays {
                 add_endpoint(&mut merged, id, endpoint, settings);
             } else {
@@ -95,7 +114,7 @@ pub fn merge(
             }
         }
     }
-    keep_lost(&mut merged.state, &tables, &ranks, settings.bounds.lost_endpoints);
+    keep_lost(&mut merged.state, &tables, &known, settings.bounds.lost_endpoints);
     for (name, gathered) in gathered {
         let Some(group) = merged.state.groups.get_mut(name) else { continue };
         let merges = gathered.by_origin.len() > 1 && !planted(Bug::SilentMerge);
@@ -116,24 +135,28 @@ fn origin_key(origin: Option<Origin>, slots: &[SlotDescription]) -> OriginKey {
     (vs_key, origin)
 }
 
-/// The highest rank of each endpoint that is not built in: by epoch, then served before lost, then
-/// by how many of its requests were delivered.
-fn ranks(tables: &[&Table]) -> BTreeMap<EndpointUid, Rank> {
-    let mut ranks: BTreeMap<EndpointUid, Rank> = BTreeMap::new();
+/// Of each endpoint that is not built in what counts.
+fn known(tables: &[&Table]) -> BTreeMap<EndpointUid, Known> {
+    let mut all: BTreeMap<EndpointUid, Known> = BTreeMap::new();
     for table in tables {
-        let served = table.endpoints.iter().filter_map(|endpoint| rank(endpoint, true));
-        let lost = table.lost.iter().filter_map(|endpoint| rank(endpoint, false));
-        for (uid, rank) in served.chain(lost) {
-            let highest = ranks.entry(uid).or_insert(rank);
-            *highest = rank.max(*highest);
+        for (uid, rank) in entries(table).filter_map(|(row, served)| rank(row, served)) {
+            let known = all.entry(uid).or_insert(Known { rank, epoch: rank.1 });
+            *known = Known { rank: rank.max(known.rank), epoch: rank.1.max(known.epoch) };
         }
     }
-    ranks
+    all
+}
+
+/// A table's endpoints, and whether each is served.
+fn entries(table: &Table) -> impl Iterator<Item = (&TableEndpoint, bool)> {
+    let served = table.endpoints.iter().map(|endpoint| (endpoint, true));
+    served.chain(table.lost.iter().map(|endpoint| (endpoint, false)))
 }
 
 fn rank(endpoint: &TableEndpoint, served: bool) -> Option<(EndpointUid, Rank)> {
     let identity = endpoint.identity.as_ref()?;
-    Some((identity.uid, (identity.epoch, served, endpoint.last)))
+    let last = if planted(Bug::FewerRequestsStay) { RequestNumber(0) } else { endpoint.last };
+    Some((identity.uid, (last, identity.epoch, served)))
 }
 
 /// Takes over a table's endpoint. Of two sessions with one private name the lower slot's stays.
@@ -200,33 +223,33 @@ fn join<'a>(
 fn keep_lost(
     state: &mut State,
     tables: &[&Table],
-    ranks: &BTreeMap<EndpointUid, Rank>,
+    known: &BTreeMap<EndpointUid, Known>,
     most: usize,
 ) {
+    let served: BTreeSet<EndpointUid> =
+        state.endpoints.values().filter_map(|e| e.attach.map(|(uid, _)| uid)).collect();
     for table in tables {
-        for row in &table.lost {
-            let Some((uid, own)) = rank(row, false) else { continue };
-            if ranks[&uid] != own || state.lost.contains_key(&uid) {
+        for (row, at_daemon) in entries(table) {
+            let Some((uid, own)) = rank(row, at_daemon) else { continue };
+            let known = known[&uid];
+            if known.rank != own || served.contains(&uid) || state.lost.contains_key(&uid) {
                 continue;
             }
             let Some(identity) = &row.identity else { continue };
-            let mut endpoint =
-                Endpoint::new(identity.name.clone(), Some((identity.uid, identity.epoch)));
+            let mut endpoint = Endpoint::new(identity.name.clone(), Some((uid, known.epoch)));
             endpoint.last = row.last;
-            for session in &row.sessions {
-                let name = |place: &u32| table.groups.get(*place as usize).map(|g| g.name.clone());
-                let groups = session.groups.iter();
-                let groups = groups.filter_map(|(place, joined)| Some((name(place)?, *joined)));
-                let (name, membership) = (session.name.clone(), session.membership);
-                let session_groups = groups.collect();
-                endpoint
-                    .sessions
-                    .insert(session.id, Session { name, membership, groups: session_groups });
-            }
+            endpoint.sessions = row.sessions.iter().map(|row| lost_session(table, row)).collect();
             state.lost.insert(uid, endpoint);
         }
     }
     while state.lost.len() > most {
         state.lost.pop_first();
     }
+}
+
+fn lost_session(table: &Table, row: &TableSession) -> (SessionId, Session) {
+    let name = |place: u32| table.groups.get(place as usize).map(|group| group.name.clone());
+    let groups = row.groups.iter().filter_map(|(place, joined)| Some((name(*place)?, *joined)));
+    let (name, membership, groups) = (row.name.clone(), row.membership, groups.collect());
+    (row.id, Session { name, membership, groups })
 }

@@ -202,6 +202,11 @@ impl Front {
     /// Something came over the link.
     pub fn link_event(&mut self, now: Instant, event: LinkEvent) {
         self.note_event(&event);
+        if let LinkEvent::Message(delivered, _) = &event
+            && !self.is_news(delivered)
+        {
+            return;
+        }
         match event {
             LinkEvent::Attached { epoch, last, sessions, .. } => {
                 self.attached(now, epoch, last, &sessions);

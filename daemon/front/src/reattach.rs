@@ -3,15 +3,23 @@
 //! To its sessions that is a cut and a merge: they get the transitional signal with the id of the view
 //! that they have, confirmations of what was ordered meanwhile, and with the attach the views of the
 //! merge. What was not ordered is sent again, in its old order under its old numbers.
+//!
+//! Two that come from one component to another may have seen there what this one has ordered for the first time, because
+//! its sender too is one of those that came. So an endpoint keeps which requests of others it has seen.
 
 use crate::front::{Front, FrontOutput};
 use bytes::Bytes;
 use spread_bugs::{Bug, planted};
 use spread_wire::frame;
-use spread_wire::ids::{Epoch, GroupId, GroupName, Position, RequestNumber, SessionId};
-use spread_wire::link::{Attach, LinkEvent, RequestBody, View};
+use spread_wire::ids::{
+    EndpointUid, Epoch, GroupId, GroupName, Position, RequestNumber, SessionId,
+};
+use spread_wire::link::{Attach, Delivered, LinkEvent, RequestBody, View};
 use spread_wire::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Endpoints of which the last message is remembered.
+const SEEN_ENDPOINTS: usize = 4096;
 
 /// What an endpoint has to remember to attach again.
 #[derive(Debug, Default)]
@@ -27,6 +35,8 @@ pub(crate) struct Reattach {
     applied: RequestNumber,
     /// What its sessions with the membership flag were told of their groups.
     told: BTreeMap<GroupName, Told>,
+    /// The last request of each endpoint in another process that brought a message.
+    seen: BTreeMap<EndpointUid, RequestNumber>,
 }
 
 /// A group as sessions know it.
@@ -124,6 +134,22 @@ impl Front {
             LinkEvent::Attached { position, .. } => state.position = Some(*position),
             _ => {}
         }
+    }
+
+    /// Whether the endpoint has not seen this message, nor a later one of its sender: then it does not come any more.
+    pub(crate) fn is_news(&mut self, delivered: &Delivered) -> bool {
+        let (true, Some(number)) = (self.settings.reattaches, delivered.number) else {
+            return true;
+        };
+        let seen = &mut self.reattach.seen;
+        let last = seen.entry(delivered.sender_session.0).or_default();
+        let news = number > *last;
+        *last = number.max(*last);
+        if seen.len() > SEEN_ENDPOINTS {
+            // Whoever it is: most never send anything again.
+            seen.pop_first();
+        }
+        news || planted(Bug::SeenTwice)
     }
 
     /// The engine serves the endpoint from here on.

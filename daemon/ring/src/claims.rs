@@ -134,7 +134,7 @@ impl Ring {
         self.claims.newcomers.remove(&slot);
         self.paths.set(slot, boot, received.from);
         self.heard.insert(slot, (boot, now));
-        self.outputs.push_back(Output::Path { slot, address: received.from });
+        self.outputs.push_back(Output::Path { slot, boot, address: received.from });
         if let Some(packet) = remembered.and_then(|bytes| Packet::decode(bytes).ok()) {
             self.act(now, received, packet);
         }
@@ -230,7 +230,8 @@ impl Ring {
                 return self.on_slot_claimed(now, by, Some(received.from));
             }
             Some(Ok(Packet::Join(join))) => join.me.claim,
-            Some(Ok(Packet::Probe { claim, .. })) => claim,
+            Some(Ok(Packet::Answer(answer))) => answer.me.claim,
+            Some(Ok(Packet::Probe { claim, .. } | Packet::Part { claim, .. })) => claim,
             _ => return,
         };
         let (slot, boot, from) = (received.slot, received.boot, received.from);
@@ -275,7 +276,8 @@ impl Ring {
 fn claim_of(packet: Option<&Bytes>) -> Claim {
     match packet.cloned().map(Packet::decode) {
         Some(Ok(Packet::Join(join))) => join.me.claim,
-        Some(Ok(Packet::Probe { claim, .. })) => claim,
+        Some(Ok(Packet::Answer(answer))) => answer.me.claim,
+        Some(Ok(Packet::Probe { claim, .. } | Packet::Part { claim, .. })) => claim,
         _ => Claim(0),
     }
 }

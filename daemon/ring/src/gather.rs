@@ -1,17 +1,15 @@
 //! Gather: who is there? Everybody repeats whom it knows until all say the same; no timer is needed when all answer.
 
-use crate::claims::CLAIM_MOST;
-use crate::interface::{Destination, Phase, Reason, Received, Refusal};
-use crate::ring::{EPOCH_MOST, Ring, State};
+use crate::candidates::Gather;
+use crate::interface::{Destination, Phase, Reason, Received};
+use crate::order::Order;
+use crate::ring::{Ring, State};
 use core::time::Duration;
 use spread_bugs::{Bug, planted};
 use spread_wire::ids::{BootId, Claim, ConfigurationId, DaemonId, Slot};
 use spread_wire::packet::{Join, Packet, Propose};
 use spread_wire::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// A daemon given up for silence is not merged with again at once: an unreachable pair would flap.
-const SHUN: Duration = Duration::from_millis(600);
 
 /// After so many consensus timeouts without any change the attempt is given up.
 const STALE_TIMEOUTS: u32 = 4;
@@ -28,54 +26,16 @@ const PACE: Duration = Duration::from_micros(25);
 /// A candidate is silent after so many rounds without a word.
 const SILENT_ROUNDS: u32 = 6;
 
-/// What is known while gathering.
-#[derive(Debug)]
-pub(crate) struct Gather {
-    /// Daemons to go on with, this one included.
-    pub(crate) candidates: BTreeMap<Slot, DaemonId>,
-    /// Daemons to go on without.
-    pub(crate) failed: BTreeSet<(Slot, BootId)>,
-    /// Latest join of each candidate.
-    joins: BTreeMap<Slot, Join>,
-    /// When each candidate was heard, or became one.
-    heard: BTreeMap<Slot, Instant>,
-    /// When a candidate that is behind was told so last.
-    told: BTreeMap<Slot, Instant>,
-    started: Instant,
-    /// Somebody outside made us gather: its join is on the way.
-    met: bool,
-    /// When the candidates changed last.
-    changed: Instant,
-    next_join: Instant,
-    /// Next time anything but a join is due.
-    check: Instant,
-}
-
-impl Gather {
-    pub(crate) fn deadline(&self) -> Instant {
-        self.next_join.min(self.check)
-    }
-
-    /// Gives a daemon up.
-    pub(crate) fn fail(&mut self, slot: Slot, boot: BootId) {
-        self.failed.insert((slot, boot));
-        if self.candidates.get(&slot).is_some_and(|candidate| candidate.boot == boot) {
-            self.candidates.remove(&slot);
-            self.joins.remove(&slot);
-        }
-    }
-
-    /// Configurations that the candidates come from; a daemon that just started counts for none.
-    fn rings(&self, mine: Option<ConfigurationId>) -> usize {
-        let olds: BTreeSet<ConfigurationId> =
-            self.joins.values().filter_map(|join| join.old).chain(mine).collect();
-        olds.len()
-    }
-}
-
 impl Ring {
-    /// Begins to gather, without those of `failed` slots that are members now.
+    /// Begins to gather, without those of `failed` slots that are members now, and says so.
     pub(crate) fn gather(&mut self, now: Instant, reason: Reason, failed: &[Slot]) {
+        self.begin_gather(now, reason, failed);
+        self.announce_soon(now);
+        self.consider(now);
+    }
+
+    /// Begins to gather; whoever calls this tells the others, once it knows more.
+    pub(crate) fn begin_gather(&mut self, now: Instant, reason: Reason, failed: &[Slot]) {
         if self.said_farewell() {
             // All it had to say is out and known everywhere: what comes is for those who stay.
             return self.stop();
@@ -87,6 +47,9 @@ impl Ring {
             failed: BTreeSet::new(),
             joins: BTreeMap::new(),
             heard: BTreeMap::new(),
+            reached: BTreeSet::new(),
+            stands: BTreeMap::new(),
+            left: BTreeSet::new(),
             told: BTreeMap::new(),
             started: now,
             met: !matches!(reason, Reason::Leaving | Reason::SuccessorSilent | Reason::TokenLoss),
@@ -105,8 +68,6 @@ impl Ring {
         *self.counters.gatherings.entry(reason).or_default() += 1;
         self.phase = State::Gather(gather);
         self.trace_phase(Phase::Gather, reason);
-        self.announce_soon(now);
-        self.consider(now);
     }
 
     /// Least time between two announcements of one daemon.
@@ -124,7 +85,7 @@ impl Ring {
     }
 
     /// Tells everybody as soon as the pace allows; what changes until then is told with it.
-    fn announce_soon(&mut self, now: Instant) {
+    pub(crate) fn announce_soon(&mut self, now: Instant) {
         let due = self.announced + self.pace();
         if now >= due {
             return self.announce(now);
@@ -148,7 +109,7 @@ impl Ring {
         let State::Gather(gather) = &mut self.phase else { return };
         gather.next_join = now + interval + jitter;
         let State::Gather(gather) = &self.phase else { return };
-        let join = Packet::Join(self.join(gather, now));
+        let join = Packet::Join(self.join(gather));
         // The own slot's name may lead to another daemon that has it.
         for slot in (0..self.settings.slots).map(Slot) {
             for address in self.paths.tries(slot) {
@@ -158,17 +119,8 @@ impl Ring {
     }
 
     pub(crate) fn on_join(&mut self, now: Instant, received: &Received, join: Join) {
-        if join.ring != self.settings.ring {
-            return self.refuse(received.slot, received.from, Refusal::ForeignRing);
-        }
-        if join.hash != self.settings.configuration_hash {
-            return self.refuse(received.slot, received.from, Refusal::ConfigurationMismatch);
-        }
-        if join.me.slot != received.slot || join.me.boot != received.boot || self.said_farewell() {
+        if !self.is_ours(received, &join) || self.said_farewell() {
             return;
-        }
-        if join.epoch > EPOCH_MOST || join.me.claim > CLAIM_MOST {
-            return self.refuse(received.slot, received.from, Refusal::Malformed);
         }
         let latest = self.attempts.entry((received.slot, received.boot)).or_default();
         let newer = join.attempt > *latest;
@@ -179,40 +131,49 @@ impl Ring {
         if self.attempts.len() > 4096 {
             self.attempts.clear();
         }
+        let mut began = false;
         match &self.phase {
             // It goes on without us for now.
             State::Operational(_) if join.failed.contains(&(self.me.slot, self.me.boot)) => return,
             State::Operational(_) => {
                 let member = self.member(received.slot);
+                began = true;
                 match member {
                     Some(member) if member.boot == received.boot => {
                         let ours = self.order.as_ref().map(|order| order.id());
                         if !newer && join.old != ours {
                             return;
                         }
-                        self.gather(now, Reason::PeerGathers, &[]);
+                        self.begin_gather(now, Reason::PeerGathers, &[]);
                     }
-                    Some(member) => self.gather(now, Reason::Restarted, &[member.slot]),
-                    None if self.is_shunned(now, received.slot) => return,
-                    None if join.old.is_some() => self.gather(now, Reason::ForeignRing, &[]),
-                    None => self.gather(now, Reason::Joining, &[]),
+                    Some(member) => self.begin_gather(now, Reason::Restarted, &[member.slot]),
+                    None if self.is_shunned(now, received.slot, received.boot) => return,
+                    None if !self.reaches_all(&join) => return self.answer(received.from),
+                    None if join.old.is_some() => self.begin_gather(now, Reason::ForeignRing, &[]),
+                    None => self.begin_gather(now, Reason::Joining, &[]),
                 }
             }
             State::Form(form) => {
                 if !newer || !form.has_member(received.slot, received.boot) {
                     return;
                 }
-                self.gather(now, Reason::PeerGathers, &[]);
+                self.begin_gather(now, Reason::PeerGathers, &[]);
+                began = true;
             }
             State::Gather(_) => {}
             State::Stopped => return,
         }
         self.late_install(now, join.old);
-        self.take_join(now, received, join);
+        let changed = self.take_join(now, received, &join);
+        self.learn_addresses(&join);
+        if began || changed {
+            self.announce_soon(now);
+        }
+        self.consider(now);
     }
 
-    /// Joins the sender's knowledge with ours.
-    fn take_join(&mut self, now: Instant, received: &Received, join: Join) {
+    /// Joins the sender's knowledge with ours; whether ours changed.
+    fn take_join(&mut self, now: Instant, received: &Received, join: &Join) -> bool {
         self.epoch = self.epoch.max(join.epoch);
         self.claims.learn(&[join.me]);
         self.claims.hear(&join.claims);
@@ -222,65 +183,52 @@ impl Ring {
             self.claims.admitted();
         }
         let (me, tell) = (self.me, TELL.max(self.pace()));
-        let State::Gather(gather) = &mut self.phase else { return };
-        let slot = received.slot;
-        if gather.failed.contains(&(slot, received.boot)) {
-            return;
+        let mine = self.order.as_ref().map(Order::id);
+        let fellows: Vec<(Slot, BootId)> = match &self.order {
+            Some(order) if join.old != mine => order
+                .configuration
+                .members
+                .iter()
+                .map(|fellow| (fellow.slot, fellow.boot))
+                .collect(),
+            _ => Vec::new(),
+        };
+        let State::Gather(gather) = &mut self.phase else { return false };
+        let (slot, boot) = (received.slot, received.boot);
+        if gather.failed.contains(&(slot, boot)) {
+            return false;
         }
         let before = gather.candidates.clone();
-        if join.failed.contains(&(me.slot, me.boot)) {
-            // It goes on without us, so we go on without it; the two meet again when both stand.
-            gather.fail(slot, received.boot);
-        } else {
-            if let Some(known) = gather.candidates.get(&slot).copied()
-                && known.boot != received.boot
-                && join.me.claim == Claim(0)
-            {
-                // A fresh daemon whose path was proved has the slot: whoever had it is gone.
-                gather.fail(slot, known.boot);
+        let cuts_fellow = join.failed.iter().any(|(failed, boot)| {
+            fellows.contains(&(*failed, *boot)) && gather.is_reached(*failed, *boot)
+        });
+        if join.failed.contains(&(me.slot, me.boot)) || cuts_fellow {
+            // It goes on without us, or without one of ours that we hear and it does not: we go on without it. The two meet
+            // again when both stand.
+            gather.fail(slot, boot);
+            if cuts_fellow {
+                self.shun(now, slot, boot);
             }
-            gather.admit(join.me, now);
-            match gather.candidates.get(&slot).copied() {
-                Some(known) if known.boot == received.boot => {
-                    gather.heard.insert(slot, now);
-                }
-                Some(known) => {
-                    let superseded = Packet::Superseded { by: known };
-                    return self.send(Destination::Address(received.from), &superseded);
-                }
-                None => return,
-            }
-            for (failed, boot) in &join.failed {
-                if (*failed, *boot) != (me.slot, me.boot) {
-                    gather.fail(*failed, *boot);
-                }
-            }
-            for candidate in &join.candidates {
-                let known = gather.failed.contains(&(candidate.slot, candidate.boot));
-                if candidate.slot != me.slot && !known {
-                    gather.admit(*candidate, now);
-                }
-            }
-            if gather.candidates.get(&slot).is_some_and(|known| known.boot == received.boot) {
-                gather.joins.insert(slot, join.clone());
-            }
+        } else if let Some(known) = gather.take(now, (slot, boot), me, join) {
+            let superseded = Packet::Superseded { by: known };
+            self.send(Destination::Address(received.from), &superseded);
+            return false;
         }
+        let State::Gather(gather) = &mut self.phase else { return false };
         let changed = before != gather.candidates;
         let behind = join.candidates.iter().copied().ne(gather.candidates.values().copied());
         if changed {
-            gather.changed = now;
-            gather.check = now;
-            self.announce_soon(now);
+            gather.changed(now);
         } else if behind && gather.told.get(&slot).is_none_or(|told| now.since(*told) >= tell) {
             // Two that can't agree would otherwise answer each other without end.
             gather.told.insert(slot, now);
-            self.send_join_to_slot(now, slot);
+            self.send_join_to_slot(slot);
         }
-        self.consider(now);
+        changed
     }
 
     /// Proposes a configuration if all candidates say the same and this daemon is the first of them.
-    fn consider(&mut self, now: Instant) {
+    pub(crate) fn consider(&mut self, now: Instant) {
         let (timers, pace) = (self.settings.timers.clone(), self.pace());
         let mine = self.order.as_ref().map(|order| order.id());
         let slots = usize::from(self.settings.slots);
@@ -353,21 +301,12 @@ impl Ring {
                 *heard = now;
             }
         }
-        let silent: Vec<DaemonId> = gather
-            .candidates
-            .values()
-            .filter(|candidate| candidate.slot != self.me.slot)
-            .filter(|candidate| {
-                let heard = gather.heard.get(&candidate.slot).copied().unwrap_or(gather.started);
-                now.since(heard) >= patience
-            })
-            .copied()
-            .collect();
+        let silent = gather.silent(self.me.slot, now, patience);
         for daemon in &silent {
             gather.fail(daemon.slot, daemon.boot);
             gather.changed = now;
-            self.shunned.insert(daemon.slot, now + SHUN);
         }
+        silent.iter().for_each(|daemon| self.shun(now, daemon.slot, daemon.boot));
         let State::Gather(gather) = &mut self.phase else { return };
         if now.since(gather.changed) >= patience * STALE_TIMEOUTS && gather.candidates.len() > 1 {
             // All are heard and still do not agree: what was given up in this attempt is forgotten.
@@ -380,42 +319,5 @@ impl Ring {
             self.announce(now);
         }
         self.consider(now);
-    }
-}
-
-impl Gather {
-    /// Takes a daemon in, unless its slot has one with a higher claim. A fresh daemon has claim 0: it takes the place of
-    /// a claimed one only when that one has failed.
-    fn admit(&mut self, daemon: DaemonId, now: Instant) {
-        match self.candidates.get(&daemon.slot) {
-            Some(known) if known.boot == daemon.boot => {
-                if daemon.claim > known.claim {
-                    self.candidates.insert(daemon.slot, daemon);
-                }
-            }
-            Some(known) if (known.claim, known.boot) > (daemon.claim, daemon.boot) => {}
-            _ => {
-                self.candidates.insert(daemon.slot, daemon);
-                self.joins.remove(&daemon.slot);
-                self.heard.insert(daemon.slot, now);
-            }
-        }
-    }
-}
-
-impl core::fmt::Display for Gather {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let names = |list: Vec<(Slot, BootId)>| {
-            let names: Vec<String> =
-                list.iter().map(|(slot, boot)| format!("d{slot}/{boot:?}")).collect();
-            names.join(" ")
-        };
-        let key = |daemon: &DaemonId| (daemon.slot, daemon.boot);
-        write!(f, "gathers {}", names(self.candidates.values().map(key).collect()))?;
-        write!(f, " without {}", names(self.failed.iter().copied().collect()))?;
-        for (slot, join) in &self.joins {
-            write!(f, " | d{slot} says {}", names(join.candidates.iter().map(key).collect()))?;
-        }
-        Ok(())
     }
 }

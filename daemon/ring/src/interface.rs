@@ -113,6 +113,8 @@ pub enum Output {
     Path {
         /// Whose.
         slot: Slot,
+        /// Which daemon of that slot: what was heard of it before is stale.
+        boot: BootId,
         /// Where.
         address: SocketAddr,
     },

@@ -1,62 +1,49 @@
 //! Operational: the token goes round, packets get their place, silence of the successor is noticed.
 
-use crate::interface::{Delivery, Destination, Output, Phase, Reason, Received, Refusal, Timers};
+use crate::interface::{Destination, Phase, Reason, Timers};
 use crate::ring::{Ring, State};
 use bytes::Bytes;
 use core::time::Duration;
-use spread_bugs::{Bug, planted};
 use spread_wire::ids::Slot;
-use spread_wire::packet::{DATA_HEADER_BYTES, Data, Packet, TOKEN_REQUESTS, Token};
+use spread_wire::packet::{Data, Packet, Token};
 use spread_wire::time::Instant;
 
 /// A daemon that wants a resting token asks again after this long.
 const HURRY_INTERVAL: Duration = Duration::from_millis(4);
 /// The successor may be silent for so many retransmission intervals before it is asked for a sign.
 const SILENT_INTERVALS: u32 = 3;
-/// A congested daemon keeps the token for so long at a visit, and orders one payload of its own in that time. A payload may
-/// cost its receivers much more than its bytes (a join is a view of the whole group), so each visit in a row doubles this.
-const HOLD: Duration = Duration::from_millis(2);
-/// Doublings at most.
-const HOLD_DOUBLINGS: u32 = 5;
-/// All members together hold a token no longer than this part of the time after which it counts as lost.
-const HOLD_SHARE: u32 = 4;
-/// The token rests after so many quiet rounds: by then everybody knows that everything is stable.
-const QUIET_ROUNDS: u32 = 3;
-/// A token is not so many visits ahead of the last one seen here: at a million visits a second that is an hour.
-const VISITS_AHEAD: u64 = 1 << 32;
-
 /// The token's state at one daemon.
 #[derive(Debug)]
 pub(crate) struct Operational {
     /// The token rests here.
-    resting: Option<Token>,
-    rest_until: Instant,
+    pub(crate) resting: Option<Token>,
+    pub(crate) rest_until: Instant,
     /// The token is kept back because this daemon is congested, and until when.
-    held: Option<(Token, Instant)>,
+    pub(crate) held: Option<(Token, Instant)>,
     /// Visits in a row at which this daemon was congested.
-    congested_visits: u32,
+    pub(crate) congested_visits: u32,
     /// Highest visit of a token accepted.
-    last_visit: u64,
+    pub(crate) last_visit: u64,
     /// What the token said when it left here last: all received up to, highest given out.
-    left_aru: u64,
-    left_seq: u64,
+    pub(crate) left_aru: u64,
+    pub(crate) left_seq: u64,
     /// Packets sent at the last visit.
-    sent: u32,
+    pub(crate) sent: u32,
     /// The token as it was passed on, until the successor has shown that it has it.
-    passed: Option<Token>,
-    passed_again: Instant,
+    pub(crate) passed: Option<Token>,
+    pub(crate) passed_again: Instant,
     /// Where the token rests, if it rests.
-    last_sender: Slot,
-    rests: bool,
-    hurry: Option<Instant>,
-    token_seen: Instant,
-    successor: Slot,
+    pub(crate) last_sender: Slot,
+    pub(crate) rests: bool,
+    pub(crate) hurry: Option<Instant>,
+    pub(crate) token_seen: Instant,
+    pub(crate) successor: Slot,
     /// Unanswered requests for a sign, and when the next is due.
     asked: u32,
     ask: Instant,
     /// Who passes the token to this daemon, and when that one is called because no token comes.
     predecessor: Slot,
-    call: Instant,
+    pub(crate) call: Instant,
     probe: Instant,
     /// When anything is due at all.
     token_loss: Duration,
@@ -92,6 +79,15 @@ impl Operational {
             probe: now + timers.probe_interval,
             token_loss: timers.token_loss,
         }
+    }
+
+    /// Whether it is time to look for daemons outside; if so, the next time is later.
+    pub(crate) fn probe_is_due(&mut self, now: Instant, interval: Duration) -> bool {
+        let due = now >= self.probe;
+        if due {
+            self.probe = now + interval;
+        }
+        due
     }
 
     /// Highest sequence number any token seen here had.
@@ -131,6 +127,7 @@ impl Ring {
         if first == self.me.slot {
             let token = Token {
                 tag,
+                to: self.me.slot,
                 visit: 1,
                 seq: 0,
                 aru: 0,
@@ -143,206 +140,6 @@ impl Ring {
             };
             self.visit(now, token);
         }
-    }
-
-    pub(crate) fn on_token(&mut self, now: Instant, from: Slot, token: Token) {
-        self.installed_elsewhere(now, token.tag);
-        let Some(order) = &self.order else { return };
-        let tag = order.tag;
-        let State::Operational(operational) = &mut self.phase else { return };
-        if token.tag != tag {
-            return;
-        }
-        let gap = self.settings.windows.gap_packets;
-        if !order.is_peer(from, self.me.slot)
-            || token.visit > operational.last_visit.saturating_add(VISITS_AHEAD)
-            || token.aru > token.seq
-            || !order.is_near(token.seq, gap)
-        {
-            return self.refuse_malformed();
-        }
-        let same = planted(Bug::TokenTwice) && token.visit == operational.last_visit;
-        if token.visit <= operational.last_visit && !same {
-            if token.wants_sign {
-                let visit = operational.last_visit;
-                self.send(Destination::Slot(from), &Packet::Sign { tag, visit });
-            }
-            return;
-        }
-        if token.wants_sign {
-            self.send(Destination::Slot(from), &Packet::Sign { tag, visit: token.visit });
-        }
-        self.visit(now, token);
-    }
-
-    /// One visit of the token.
-    fn visit(&mut self, now: Instant, mut token: Token) {
-        let packet_bytes = self.settings.packet_bytes;
-        let windows = self.settings.windows.clone();
-        let congested = self.congested;
-        let (Some(order), State::Operational(op)) = (&mut self.order, &mut self.phase) else {
-            return;
-        };
-        self.counters.token_visits += 1;
-        op.last_visit = token.visit;
-        op.token_seen = now;
-        op.call = now + call_after(&self.settings.timers);
-        op.hurry = None;
-        op.passed = None;
-        let stable = if planted(Bug::StableTooEarly) { token.aru } else { op.left_aru };
-        order.settle(stable.min(token.aru));
-        let members = order.configuration.members.len() as u32;
-
-        // Answers first: others wait for them.
-        let mut before: Vec<(Destination, Bytes)> = Vec::new();
-        token.requests.retain(|(slot, first, count)| {
-            let seqs =
-                *first..first.saturating_add(u64::from(*count).min(u64::from(windows.gap_packets)));
-            let mut all = *slot != self.me.slot;
-            for seq in seqs.filter(|_| *slot != self.me.slot && !planted(Bug::NoRetransmission)) {
-                match order.packet(seq) {
-                    Some(packet) => before.push((Destination::Slot(*slot), packet)),
-                    None => all = false,
-                }
-            }
-            !all && *slot != self.me.slot
-        });
-        self.counters.retransmissions += before.len() as u64;
-
-        // New packets, as many as the windows allow.
-        token.sent = token.sent.saturating_sub(op.sent);
-        let window = windows.window_packets.saturating_sub(token.sent);
-        let gap =
-            u64::from(windows.gap_packets).saturating_sub(token.seq.saturating_sub(token.aru));
-        // One packet may always go: a state exchange gets on even where clients read slowly.
-        let personal = if congested { 1 } else { windows.personal_packets.min(window).max(1) };
-        let gap = if planted(Bug::GapUnlimited) { u64::MAX } else { gap };
-        let allowed = personal.min(u32::try_from(gap).unwrap_or(u32::MAX));
-        let mut fresh: Vec<Bytes> = Vec::new();
-        let seq_before = token.seq;
-        while (fresh.len() as u32) < allowed {
-            let Some(body) = self.backlog.pack(packet_bytes - DATA_HEADER_BYTES, congested) else {
-                break;
-            };
-            token.seq += 1;
-            let data = Data {
-                tag: token.tag,
-                originator: self.me.slot,
-                seq: token.seq,
-                visit: token.visit,
-                body,
-            };
-            let packet = data.encode();
-            fresh.push(packet.clone());
-            order.insert(data, packet, u64::MAX);
-        }
-        self.counters.packets_ordered += fresh.len() as u64;
-        self.counters.backlog_bytes = self.backlog.bytes() as u64;
-        op.sent = fresh.len() as u32;
-        if congested {
-            // The whole window is taken, so nobody sends more than a trickle until this daemon's clients have read.
-            op.sent = op.sent.max(windows.window_packets);
-        }
-        token.sent = token.sent.saturating_add(op.sent);
-        if !fresh.is_empty() {
-            token.last_sender = self.me.slot;
-        }
-
-        // All received up to, and what is missing for sure: what was given out before the last visit.
-        if order.aru < token.aru && !planted(Bug::AruNotLowered) {
-            token.aru = order.aru;
-            token.aru_owner = Some(self.me.slot);
-        } else if token.aru_owner == Some(self.me.slot) {
-            token.aru = order.aru;
-            token.aru_owner = (order.aru < token.seq).then_some(self.me.slot);
-        } else if token.aru_owner.is_none() && token.aru == seq_before && order.aru == token.seq {
-            token.aru = token.seq;
-        }
-        let most = TOKEN_REQUESTS.saturating_sub(token.requests.len());
-        let missing = order.missing(op.left_seq.min(seq_before), most);
-        token
-            .requests
-            .extend(missing.into_iter().map(|(first, count)| (self.me.slot, first, count)));
-
-        let busy = !fresh.is_empty() || !token.requests.is_empty() || token.aru != token.seq;
-        token.quiet =
-            if busy || !self.backlog.is_empty() { 0 } else { token.quiet.saturating_add(1) };
-        op.left_aru = token.aru;
-        op.left_seq = token.seq;
-        op.last_sender = token.last_sender;
-        op.rests = token.quiet >= members * QUIET_ROUNDS;
-
-        // Pre-token packets, the token, then the accelerated part of the window.
-        let early = fresh.len().saturating_sub(windows.accelerated_packets as usize);
-        before.extend(fresh.drain(..early).map(|packet| (Destination::Everyone, packet)));
-        let lone = members == 1;
-        for (to, packet) in before {
-            if !lone {
-                self.send_bytes(to, packet);
-            }
-        }
-        let resters = self.rests_here(token.last_sender);
-        let State::Operational(op) = &mut self.phase else { return };
-        let most = self.settings.timers.token_loss / (HOLD_SHARE * members);
-        let hold = (HOLD * (1 << op.congested_visits.min(HOLD_DOUBLINGS))).min(most);
-        op.congested_visits = if congested { op.congested_visits.saturating_add(1) } else { 0 };
-        if lone || op.rests && resters {
-            let rest = if lone && congested { hold } else { self.settings.timers.idle_token };
-            op.rest_until = now + rest;
-            op.resting = Some(token);
-        } else if congested {
-            op.held = Some((token, now + hold));
-        } else {
-            self.pass(now, token);
-        }
-        if !lone {
-            for packet in fresh {
-                self.send_bytes(Destination::Everyone, packet);
-            }
-        }
-        self.deliver();
-        if lone && !congested {
-            self.visit_alone(now);
-        }
-    }
-
-    /// A ring of one: its token need not travel.
-    fn visit_alone(&mut self, now: Instant) {
-        let unstable = self.order.as_ref().is_some_and(|order| order.stable < order.high);
-        if !unstable && self.backlog.is_empty() {
-            return;
-        }
-        if let State::Operational(op) = &mut self.phase
-            && let Some(mut token) = op.resting.take()
-        {
-            token.visit += 1;
-            self.visit(now, token);
-        }
-    }
-
-    fn rests_here(&self, last_sender: Slot) -> bool {
-        let sender = self.member(last_sender).map(|member| member.slot);
-        let first = self.order.as_ref().and_then(|order| order.configuration.members.first());
-        sender.or(first.map(|member| member.slot)) == Some(self.me.slot)
-    }
-
-    fn pass(&mut self, now: Instant, mut token: Token) {
-        let State::Operational(op) = &mut self.phase else { return };
-        token.visit += 1;
-        token.wants_sign = false;
-        let successor = op.successor;
-        op.passed_again = now + self.settings.timers.token_retransmit;
-        op.passed = Some(token.clone());
-        self.send(Destination::Slot(successor), &Packet::Token(token));
-    }
-
-    fn deliver(&mut self) {
-        let Some(order) = &mut self.order else { return };
-        let mut deliveries: Vec<Delivery> = Vec::new();
-        order.deliver(&mut deliveries);
-        order.settle(order.stable);
-        self.counters.payloads_delivered += deliveries.len() as u64;
-        self.outputs.extend(deliveries.into_iter().map(Output::Deliver));
     }
 
     pub(crate) fn on_data(&mut self, now: Instant, from: Slot, data: Data, packet: Bytes) {
@@ -544,93 +341,10 @@ impl Ring {
             self.send(Destination::Slot(predecessor), &Packet::Ping { tag });
         }
     }
-
-    /// The representative looks for daemons outside the ring.
-    fn probe_outside(&mut self, now: Instant) {
-        let State::Operational(op) = &mut self.phase else { return };
-        if now < op.probe {
-            return;
-        }
-        op.probe = now + self.settings.timers.probe_interval;
-        let Some(order) = &self.order else { return };
-        let members = &order.configuration.members;
-        if members.first().is_none_or(|member| member.slot != self.me.slot) {
-            return;
-        }
-        let outside: Vec<Slot> = (0..self.settings.slots)
-            .map(Slot)
-            .filter(|slot| members.iter().all(|member| member.slot != *slot))
-            .collect();
-        let hash = self.settings.configuration_hash;
-        let (ring, claim) = (self.settings.ring.0, self.me.claim);
-        let probe = Packet::Probe { tag: order.tag, hash, ring, claim };
-        // The own slot's name may lead to another daemon that has it.
-        for slot in outside.into_iter().chain([self.me.slot]) {
-            for address in self.paths.tries(slot) {
-                self.send(Destination::Address(address), &probe);
-            }
-        }
-    }
-
-    /// Another ring looks for us: gather, so that both become one.
-    pub(crate) fn on_probe(
-        &mut self,
-        now: Instant,
-        received: &Received,
-        tag: u64,
-        (hash, ring): (u64, u32),
-    ) {
-        if ring != self.settings.ring.0 {
-            return self.refuse(received.slot, received.from, Refusal::ForeignRing);
-        }
-        if hash != self.settings.configuration_hash {
-            return self.refuse(received.slot, received.from, Refusal::ConfigurationMismatch);
-        }
-        let ours = self.order.as_ref().is_some_and(|order| order.tag == tag);
-        let displaced = self.member(received.slot).filter(|member| member.boot != received.boot);
-        match &self.phase {
-            State::Operational(_) if displaced.is_some() && !self.said_farewell() => {
-                // The sender's claim to the slot is higher than that of the member we have there.
-                self.gather(now, Reason::Restarted, &[received.slot]);
-                self.send_join_to_slot(now, received.slot);
-            }
-            State::Operational(_)
-                if !ours
-                    && self.member(received.slot).is_none()
-                    && !self.is_shunned(now, received.slot)
-                    && !self.said_farewell() =>
-            {
-                self.gather(now, Reason::ForeignRing, &[]);
-                self.send_join_to_slot(now, received.slot);
-            }
-            State::Gather(_) => self.send_join_to_slot(now, received.slot),
-            _ => {}
-        }
-    }
-
-    pub(crate) fn on_leave(&mut self, now: Instant, received: &Received, tag: u64) {
-        if self.said_farewell() {
-            return;
-        }
-        let member = self.member(received.slot).is_some_and(|member| member.boot == received.boot);
-        match &mut self.phase {
-            State::Operational(_)
-                if member && self.order.as_ref().is_some_and(|order| order.tag == tag) =>
-            {
-                self.gather(now, Reason::Leaving, &[received.slot]);
-            }
-            State::Gather(gather) => gather.fail(received.slot, received.boot),
-            _ => {}
-        }
-    }
-
-    pub(crate) fn is_shunned(&self, now: Instant, slot: Slot) -> bool {
-        self.shunned.get(&slot).is_some_and(|until| now < *until)
-    }
 }
 
 /// Without a token for half of the time that makes a silent successor crashed, the predecessor is called.
-fn call_after(timers: &Timers) -> Duration {
+pub(crate) fn call_after(timers: &Timers) -> Duration {
     timers.token_retransmit * timers.token_retransmits / 2
 }
 

@@ -1,14 +1,14 @@
 //! Control packets that do not fit one packet.
 
 use bytes::Bytes;
-use spread_wire::ids::{BootId, Slot};
+use spread_wire::ids::{BootId, Claim, Slot};
 use spread_wire::packet::Packet;
 use std::collections::BTreeMap;
 
 /// Most parts of one control packet.
 const PARTS: u16 = 256;
 /// Bytes of a part's header at most.
-const HEADER_BYTES: usize = 2 + 5 + 3 + 3;
+const HEADER_BYTES: usize = 2 + 5 + 3 + 3 + 10;
 /// Most senders whose parts are kept.
 const SENDERS: usize = 2048;
 
@@ -26,7 +26,12 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    pub(crate) fn split(&mut self, packet: &Bytes, packet_bytes: usize) -> Vec<Packet> {
+    pub(crate) fn split(
+        &mut self,
+        packet: &Bytes,
+        claim: Claim,
+        packet_bytes: usize,
+    ) -> Vec<Packet> {
         self.last = self.last.wrapping_add(1);
         let size = packet_bytes - HEADER_BYTES;
         let count = packet.len().div_ceil(size) as u16;
@@ -34,7 +39,7 @@ impl Parts {
             .map(|index| {
                 let start = usize::from(index) * size;
                 let bytes = packet.slice(start..packet.len().min(start + size));
-                Packet::Part { message: self.last, index, count, bytes }
+                Packet::Part { message: self.last, index, count, claim, bytes }
             })
             .collect()
     }

@@ -30,6 +30,8 @@ struct Pending {
 pub(crate) struct Paths {
     valid: BTreeMap<Slot, (BootId, SocketAddr)>,
     candidates: BTreeMap<Slot, Vec<SocketAddr>>,
+    /// Where somebody else reached a slot's daemon; the latest.
+    told: BTreeMap<Slot, SocketAddr>,
     pending: BTreeMap<(Slot, BootId, SocketAddr), Pending>,
 }
 
@@ -38,16 +40,26 @@ impl Paths {
         self.candidates.insert(slot, addresses.iter().copied().take(CANDIDATES).collect());
     }
 
-    /// Addresses worth a try for a slot: the proved one, then what the name resolved to.
+    /// Addresses worth a try for a slot: the proved one, then what the name resolved to, then what others said.
     pub(crate) fn tries(&self, slot: Slot) -> Vec<SocketAddr> {
         let mut tries: Vec<SocketAddr> =
             self.valid.get(&slot).map(|(_, address)| *address).into_iter().collect();
-        for candidate in self.candidates.get(&slot).into_iter().flatten() {
+        let candidates = self.candidates.get(&slot).into_iter().flatten();
+        for candidate in candidates.chain(self.told.get(&slot)) {
             if !tries.contains(candidate) {
                 tries.push(*candidate);
             }
         }
         tries
+    }
+
+    /// Somebody else reaches the slot's daemon there; whether that is new.
+    pub(crate) fn told(&mut self, slot: Slot, address: SocketAddr) -> bool {
+        let new = !self.tries(slot).contains(&address);
+        if new {
+            self.told.insert(slot, address);
+        }
+        new
     }
 
     pub(crate) fn is_valid(&self, slot: Slot, boot: BootId) -> bool {
@@ -105,6 +117,7 @@ impl Paths {
     }
 
     pub(crate) fn set(&mut self, slot: Slot, boot: BootId, address: SocketAddr) {
+        self.told.remove(&slot);
         self.valid.insert(slot, (boot, address));
     }
 }

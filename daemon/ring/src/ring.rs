@@ -1,13 +1,14 @@
 //! The ring's entry points, and the only place where the phase changes.
 
+use crate::candidates::Gather;
 use crate::claims::Claims;
 use crate::counters::{Counters, Status};
 use crate::form::{Form, Pending};
-use crate::gather::Gather;
 use crate::interface::{
-    Component, Configuration, ConfigurationKind, Destination, Output, Phase, Reason, Received,
-    Refusal, Settings, SubmitError, Trace,
+    Destination, Output, Phase, Reason, Received, Refusal, Settings, SubmitError, Trace,
 };
+use crate::leaving::Leaving;
+use crate::meet::Shunned;
 use crate::operational::Operational;
 use crate::order::Order;
 use crate::pack::Backlog;
@@ -16,19 +17,17 @@ use crate::paths::Paths;
 use bytes::Bytes;
 use core::net::SocketAddr;
 use core::time::Duration;
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 use spread_bugs::{Bug, planted};
 use spread_wire::ids::{BootId, Claim, ConfigurationId, DaemonId, Seq, Slot};
-use spread_wire::packet::{Join, Packet, cursor::ReadError};
+use spread_wire::packet::{Packet, cursor::ReadError};
 use spread_wire::service::Guarantee;
 use spread_wire::time::Instant;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A daemon that calls in later than this after a deadline was not scheduled: it accuses nobody for the time.
 const LATE: Duration = Duration::from_millis(30);
-/// A leaving daemon repeats its farewell so often.
-const FAREWELLS: u32 = 4;
-/// Time between farewells.
-const FAREWELL_INTERVAL: Duration = Duration::from_millis(10);
 /// An epoch beyond is not believed: epochs rise by one, and the highest known has to have a next one.
 pub(crate) const EPOCH_MOST: u64 = 1 << 62;
 
@@ -61,20 +60,20 @@ pub struct Ring {
     pub(crate) attempts: BTreeMap<(Slot, BootId), u64>,
     /// When a slot's daemon was heard last.
     pub(crate) heard: BTreeMap<Slot, (BootId, Instant)>,
-    /// Slots not merged with until then: they were silent a moment ago.
-    pub(crate) shunned: BTreeMap<Slot, Instant>,
+    /// Daemons not merged with for a while: they were silent a moment ago.
+    pub(crate) shunned: BTreeMap<(Slot, BootId), Shunned>,
     /// Slots of attempts this daemon was complete for and never installed.
     pub(crate) obligation: BTreeSet<Slot>,
     pub(crate) pending: Option<Pending>,
     /// Who has which slot, and who wants it.
     pub(crate) claims: Claims,
-    leaving: Option<Leaving>,
+    pub(crate) leaving: Option<Leaving>,
     /// When this daemon told everybody last whom it knows.
     pub(crate) announced: Instant,
     /// Clients of this daemon read too slowly: all daemons send no more than a trickle.
     pub(crate) congested: bool,
     started: Instant,
-    random: u64,
+    random: ChaCha12Rng,
 }
 
 /// One struct per phase.
@@ -85,12 +84,6 @@ pub(crate) enum State {
     Form(Box<Form>),
     /// Left or superseded.
     Stopped,
-}
-
-#[derive(Debug)]
-struct Leaving {
-    farewells: u32,
-    next: Instant,
 }
 
 impl Ring {
@@ -119,7 +112,7 @@ impl Ring {
             announced: Instant(0),
             congested: false,
             started: now,
-            random: settings.seed | 1,
+            random: ChaCha12Rng::seed_from_u64(settings.seed),
             settings,
         };
         ring.gather(now, Reason::Start, &[]);
@@ -165,20 +158,12 @@ impl Ring {
         }
     }
 
-    /// Begins an orderly leave: what was submitted is ordered and made stable, then [`Output::Left`] comes.
-    pub fn leave(&mut self, now: Instant) {
-        if self.leaving.is_none() && !matches!(self.phase, State::Stopped) {
-            self.leaving = Some(Leaving { farewells: 0, next: now });
-            self.continue_leaving(now);
-        }
-    }
-
     /// What a slot's name resolved to. May be called at any time, with the same addresses too.
-    pub fn resolved(&mut self, now: Instant, slot: Slot, addresses: &[SocketAddr]) {
+    pub fn resolved(&mut self, slot: Slot, addresses: &[SocketAddr]) {
         let new = self.paths.tries(slot);
         self.paths.resolved(slot, addresses);
         if matches!(self.phase, State::Gather(_)) && new != self.paths.tries(slot) {
-            self.send_join_to_slot(now, slot);
+            self.send_join_to_slot(slot);
         }
     }
 
@@ -299,6 +284,7 @@ impl Ring {
         let worth = matches!(
             packet,
             Packet::Join(_)
+                | Packet::Answer(_)
                 | Packet::Probe { .. }
                 | Packet::Propose(_)
                 | Packet::Part { .. }
@@ -306,12 +292,9 @@ impl Ring {
                 | Packet::Superseded { .. }
         );
         if known || worth {
-            let remember =
-                (!known && !matches!(packet, Packet::Part { .. })).then(|| received.packet.clone());
-            let nonce = {
-                let random = &mut self.random;
-                self.paths.challenge(now, key, remember, || next_random(random))
-            };
+            let remember = (!known).then(|| received.packet.clone());
+            let random = &mut self.random;
+            let nonce = self.paths.challenge(now, key, remember, || random.next_u64());
             if let Some(nonce) = nonce {
                 self.send(Destination::Address(received.from), &Packet::Challenge { nonce });
             }
@@ -333,6 +316,7 @@ impl Ring {
             Packet::Ping { tag } => self.on_ping(slot, tag),
             Packet::Hurry { tag } => self.on_hurry(now, tag),
             Packet::Join(join) => self.on_join(now, received, join),
+            Packet::Answer(answer) => self.on_answer(now, received, answer),
             Packet::Propose(propose) => self.on_propose(now, slot, propose),
             Packet::State(state) => self.on_state(now, slot, state),
             Packet::Plan(plan) => self.on_plan(now, slot, plan),
@@ -345,7 +329,7 @@ impl Ring {
             Packet::Leave { tag } => self.on_leave(now, received, tag),
             Packet::SlotClaimed { by, at } => self.on_slot_claimed(now, by, at),
             Packet::Superseded { by } => self.on_slot_claimed(now, by, None),
-            Packet::Part { message, index, count, bytes } => {
+            Packet::Part { message, index, count, bytes, .. } => {
                 if let Some(whole) =
                     self.parts.take((slot, received.boot), (message, index, count), bytes)
                     && let Ok(packet) = Packet::decode(whole.clone())
@@ -356,45 +340,6 @@ impl Ring {
             }
             Packet::Challenge { .. } | Packet::Echo { .. } => {}
         }
-    }
-
-    /// Goes on with an orderly leave as far as it can: everything ordered and stable, then farewells.
-    fn continue_leaving(&mut self, now: Instant) {
-        let Some(leaving) = &self.leaving else { return };
-        let State::Operational(operational) = &self.phase else {
-            if self.order.is_none() && self.backlog.is_empty() {
-                self.stop();
-            }
-            return;
-        };
-        let Some(order) = &self.order else { return };
-        if order.configuration.members.len() == 1 {
-            return if self.backlog.is_empty() {
-                self.stop()
-            };
-        }
-        let done =
-            self.backlog.is_empty() && order.stable >= operational.seq_seen().max(order.high);
-        if leaving.farewells == 0 && !done || now < leaving.next {
-            return;
-        }
-        if leaving.farewells >= FAREWELLS {
-            return self.stop();
-        }
-        let tag = order.tag;
-        self.leaving =
-            Some(Leaving { farewells: leaving.farewells + 1, next: now + FAREWELL_INTERVAL });
-        self.send(Destination::Everyone, &Packet::Leave { tag });
-    }
-
-    pub(crate) fn stop(&mut self) {
-        self.phase = State::Stopped;
-        self.outputs.push_back(Output::Left);
-    }
-
-    /// Whether the farewell was said: from then on this daemon takes part in nothing new.
-    pub(crate) fn said_farewell(&self) -> bool {
-        self.leaving.as_ref().is_some_and(|leaving| leaving.farewells > 0)
     }
 
     // --- shared by the phases -----------------------------------------------------------------------
@@ -410,7 +355,7 @@ impl Ring {
     }
 
     pub(crate) fn random(&mut self) -> u64 {
-        next_random(&mut self.random)
+        self.random.next_u64()
     }
 
     pub(crate) fn refuse(&mut self, slot: Slot, from: SocketAddr, why: Refusal) {
@@ -426,142 +371,6 @@ impl Ring {
     pub(crate) fn trace_phase(&mut self, phase: Phase, reason: Reason) {
         self.outputs.push_back(Output::Trace(Trace::Phase { phase, reason }));
     }
-
-    /// Sends a packet; one that is too large travels in parts.
-    pub(crate) fn send(&mut self, to: Destination, packet: &Packet) {
-        let bytes = packet.encode();
-        if bytes.len() <= self.settings.packet_bytes {
-            return self.send_bytes(to, bytes);
-        }
-        for part in self.parts.split(&bytes, self.settings.packet_bytes) {
-            self.send_bytes(to, part.encode());
-        }
-    }
-
-    pub(crate) fn send_bytes(&mut self, to: Destination, packet: Bytes) {
-        self.counters.packets_sent += 1;
-        self.outputs.push_back(Output::Send { to, packet });
-    }
-
-    /// The join this daemon sends for a slot that has no proved path: to every address its name resolved to.
-    pub(crate) fn send_join_to_slot(&mut self, now: Instant, slot: Slot) {
-        let State::Gather(gather) = &self.phase else { return };
-        let join = Packet::Join(self.join(gather, now));
-        for address in self.paths.tries(slot) {
-            self.send(Destination::Address(address), &join);
-        }
-    }
-
-    pub(crate) fn join(&self, gather: &Gather, _now: Instant) -> Join {
-        Join {
-            ring: self.settings.ring,
-            hash: self.settings.configuration_hash,
-            attempt: self.attempt,
-            epoch: self.epoch,
-            me: self.me,
-            old: self.order.as_ref().map(Order::id),
-            candidates: gather.candidates.values().copied().collect(),
-            failed: gather.failed.iter().copied().collect(),
-            claims: self.claims.of(gather.candidates.values()),
-        }
-    }
-
-    /// Installs a configuration whose members all have what their components have, and ends the old order.
-    pub(crate) fn install(&mut self, pending: &Pending) {
-        let mut after: Vec<Output> = Vec::new();
-        if let Some(mut order) = self.order.take() {
-            let component: BTreeSet<Slot> = pending.component(Some(order.id()));
-            let mut senders: BTreeSet<Slot> = component.clone();
-            if planted(Bug::OwnAfterHoleLost) {
-                senders.remove(&self.me.slot);
-            }
-            let mut stable = order.stable;
-            for (_, report) in &pending.reports {
-                senders.extend(report.obligation.iter().copied());
-                stable = stable.max(report.stable);
-            }
-            senders.extend(self.obligation.iter().copied());
-            let kept = planted(Bug::UnreportedKept);
-            order.restrict(|seq| kept || pending.reports.iter().any(|(_, known)| known.has(seq)));
-            let (regular, transitional) = order.finish(stable, &senders);
-            self.counters.payloads_delivered += (regular.len() + transitional.len()) as u64;
-            after.extend(regular.into_iter().map(Output::Deliver));
-            let members = order.configuration.members.iter();
-            after.push(Output::Install(Configuration {
-                id: pending.propose.id,
-                kind: ConfigurationKind::Transitional,
-                members: members
-                    .filter(|member| component.contains(&member.slot))
-                    .copied()
-                    .collect(),
-                components: Vec::new(),
-            }));
-            after.extend(transitional.into_iter().map(Output::Deliver));
-        }
-        let configuration = Configuration {
-            id: pending.propose.id,
-            kind: ConfigurationKind::Regular,
-            members: pending.propose.members.iter().map(|(daemon, _)| *daemon).collect(),
-            components: pending.components(),
-        };
-        if let Some(me) = configuration.members.iter().find(|member| member.slot == self.me.slot) {
-            self.me.claim = me.claim;
-        }
-        self.claims.learn(&configuration.members);
-        self.claims.admitted();
-        let order = Order::new(configuration.clone());
-        self.outputs.push_back(Output::Peers(self.peers(&order)));
-        self.outputs.extend(after);
-        self.outputs.push_back(Output::Install(configuration));
-        self.order = Some(order);
-        self.epoch = self.epoch.max(pending.propose.id.epoch);
-        self.obligation.clear();
-        self.backlog.rewind();
-        self.counters.configurations += 1;
-    }
-
-    /// The other members, the next token holder first.
-    pub(crate) fn peers(&self, order: &Order) -> Vec<Slot> {
-        let members = order.configuration.members.iter().map(|member| member.slot);
-        let (before, after): (Vec<Slot>, Vec<Slot>) =
-            members.filter(|slot| *slot != self.me.slot).partition(|slot| *slot < self.me.slot);
-        after.into_iter().chain(before).collect()
-    }
-}
-
-impl Pending {
-    /// Members that come from `old`.
-    pub(crate) fn component(
-        &self,
-        old: Option<spread_wire::ids::ConfigurationId>,
-    ) -> BTreeSet<Slot> {
-        let members = self.propose.members.iter();
-        members.filter(|(_, from)| *from == old).map(|(daemon, _)| daemon.slot).collect()
-    }
-
-    fn components(&self) -> Vec<Component> {
-        let mut components: Vec<Component> = Vec::new();
-        for (daemon, from) in &self.propose.members {
-            let known = components.iter_mut().find(|known| from.is_some() && known.from == *from);
-            match known {
-                Some(component) => component.members.push(daemon.slot),
-                None => components.push(Component {
-                    from: *from,
-                    lost: Vec::new(),
-                    members: vec![daemon.slot],
-                }),
-            }
-        }
-        components
-    }
-}
-
-/// xorshift64*: the ring's own stream, so that a seed replays it.
-fn next_random(state: &mut u64) -> u64 {
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    state.wrapping_mul(0x2545_f491_4f6c_dd1d)
 }
 
 impl core::fmt::Display for Ring {

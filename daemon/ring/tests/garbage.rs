@@ -87,7 +87,7 @@ fn ring(now: Instant, me: u16, boot: BootId) -> Ring {
     };
     let mut ring = Ring::new(now, settings);
     for slot in (0..SLOTS).filter(|slot| *slot != me) {
-        ring.resolved(now, Slot(slot), &[address(slot)]);
+        ring.resolved(Slot(slot), &[address(slot)]);
     }
     ring
 }
@@ -240,7 +240,7 @@ impl World {
 
     fn packet(&mut self) -> Packet {
         let (tag, seq) = (self.tag(), self.rings[0].status().seq);
-        match self.random.below(18) {
+        match self.random.below(19) {
             0..=2 => Packet::Token(self.token(tag, seq)),
             3..=5 => Packet::Data(self.data(tag, seq)),
             6 => Packet::Sign { tag, visit: self.random.near(seq) },
@@ -275,6 +275,7 @@ impl World {
                 _ => Packet::Ping { tag },
             },
             16 => self.part(),
+            17 => Packet::Answer(self.join()),
             _ => Packet::Echo { nonce: self.random.next() },
         }
     }
@@ -284,6 +285,7 @@ impl World {
         let visits = random.below(4000);
         Token {
             tag,
+            to: Slot(random.below(3) as u16),
             visit: random.near(visits),
             seq: random.near(seq),
             aru: random.near(seq),
@@ -319,6 +321,11 @@ impl World {
                 .map(|daemon| (daemon.slot, daemon.boot))
                 .collect(),
             claims: vec![(Slot(1), Claim(self.random.near(5)))],
+            unreached: vec![Slot(self.random.below(5) as u16)],
+            addresses: vec![(
+                Slot(self.random.below(5) as u16),
+                address(self.random.below(5) as u16),
+            )],
         }
     }
 
@@ -360,7 +367,8 @@ impl World {
             _ => Packet::Join(self.join()).encode(),
         };
         let (message, random) = (self.random.below(3) as u32, &mut self.random);
-        Packet::Part { message, index: random.near(0) as u16, count: random.near(1) as u16, bytes }
+        let (index, count) = (random.near(0) as u16, random.near(1) as u16);
+        Packet::Part { message, index, count, claim: Claim(random.near(3)), bytes }
     }
 
     fn tag(&mut self) -> u64 {
@@ -433,6 +441,7 @@ fn hostile_token(world: &World, visit: u64) -> Token {
     let id = world.rings[0].status().configuration.expect("it is in a configuration");
     Token {
         tag: tag(&id),
+        to: Slot(0),
         visit,
         seq: 0,
         aru: 0,
@@ -466,6 +475,18 @@ fn a_token_that_was_passed_too_often_is_refused() {
     pass_token(&mut world, token);
 }
 
+/// An address may come to be another member's, and with it the packets for the one that had it.
+#[test]
+fn a_token_for_another_member_is_not_taken() {
+    let mut world = World::new(1);
+    let before = world.rings[0].counters().token_visits;
+    let token = hostile_token(&world, 1000);
+    pass_token(&mut world, Token { to: Slot(1), ..token.clone() });
+    assert_eq!(world.rings[0].counters().token_visits, before);
+    pass_token(&mut world, token);
+    assert!(world.rings[0].counters().token_visits > before);
+}
+
 #[test]
 fn a_join_of_the_last_epoch_does_not_stop_the_others() {
     let mut world = World::new(1);
@@ -480,6 +501,8 @@ fn a_join_of_the_last_epoch_does_not_stop_the_others() {
         candidates: vec![world.real(0), me],
         failed: Vec::new(),
         claims: vec![(Slot(1), Claim(u64::MAX))],
+        unreached: Vec::new(),
+        addresses: Vec::new(),
     };
     world.receive(0, (1, world.boots[1], address(1)), Packet::Join(join).encode());
     world.pass(Duration::from_secs(2));

@@ -5,6 +5,7 @@ mod network;
 mod ring {
     mod congestion;
     mod identity;
+    mod meeting;
 }
 
 use core::time::Duration;
@@ -130,7 +131,7 @@ fn a_restarted_daemon_takes_its_slot_at_once() {
     network.crash(1);
     network.start(1);
     network.run(MS * 30);
-    assert!(network.formed(&[0, 1, 2]));
+    assert!(network.formed(&[0, 1, 2]), "{}", network.states());
     network.check();
 }
 

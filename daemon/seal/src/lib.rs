@@ -10,6 +10,9 @@
 //! **Rotation.** A daemon holds one key or two and opens with both. Each packet says the newest key its sender holds; once all
 //! members hold the newer one, [`Seal::settle`] takes it for sealing. Nobody needs to do so at the same moment, so no order is
 //! needed: who lacks the key holds the others to the old one, and loses nothing.
+//!
+//! **Replay.** Each sender has a window of counters. Before a daemon acts on anything of a sender it challenges it; the answer is fresh, so
+//! with it the window starts anew: [`Seal::proved`].
 
 mod keys;
 mod replay;
@@ -186,6 +189,13 @@ impl Seal {
         }
     }
 
+    /// The sender has just answered a fresh challenge: what it sent before is stale, whoever sends it again now.
+    pub fn proved(&mut self, slot: Slot, boot: BootId) {
+        let senders =
+            self.senders.iter_mut().filter(|((_, of, which), _)| (*of, *which) == (slot, boot));
+        senders.for_each(|(_, sender)| sender.window.start());
+    }
+
     /// Opens an envelope.
     pub fn open(&mut self, mut envelope: BytesMut) -> Result<Opened, OpenError> {
         if envelope.len() < HEADER_BYTES || envelope[0] != MAGIC {
@@ -298,6 +308,19 @@ mod seal_tests {
         let clear = sent(&mut seal(3, ""), b"hello");
         assert_eq!(same.open(clear), Err(OpenError::UnknownKey));
         assert_eq!(seal(4, "").open(envelope), Err(OpenError::UnknownKey));
+    }
+
+    /// A daemon that starts knows of no packet that it was sent before.
+    #[test]
+    fn packets_from_before_the_echo_are_not_taken_after_it() {
+        let (mut a, mut b) = (seal(3, &key(1, "ab")), seal(4, &key(1, "ab")));
+        let recorded = [sent(&mut a, b"one"), sent(&mut a, b"two")];
+        assert!(b.open(sent(&mut a, b"echo")).is_ok());
+        b.proved(Slot(3), BootId(12));
+        for envelope in recorded {
+            assert_eq!(b.open(envelope), Err(OpenError::Replayed));
+        }
+        assert!(b.open(sent(&mut a, b"after")).is_ok());
     }
 
     #[test]

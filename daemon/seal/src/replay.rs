@@ -35,6 +35,11 @@ impl Window {
         true
     }
 
+    /// Takes everything up to the highest counter for seen.
+    pub(crate) fn start(&mut self) {
+        self.seen.fill(u64::MAX);
+    }
+
     fn word(counter: u64) -> usize {
         (counter % WIDTH / 64) as usize
     }
@@ -60,5 +65,17 @@ mod replay_tests {
             high = high.max(counter);
             assert_eq!(window.admit(counter), expected, "{counter} below {high}");
         }
+    }
+
+    #[test]
+    fn what_was_sent_before_the_start_is_seen() {
+        let mut window = Window::default();
+        assert!(window.admit(10) && window.admit(8));
+        window.start();
+        for counter in 0..=10 {
+            assert!(!window.admit(counter), "{counter}");
+        }
+        assert!(window.admit(WIDTH + 10) && window.admit(12) && window.admit(11));
+        assert!(!window.admit(11) && !window.admit(10));
     }
 }

@@ -43,9 +43,18 @@ impl World {
             Action::Unlink(site) => self.with(*site, |world, index| {
                 world.unlink(index);
             }),
+            Action::Attach(site, daemon) => self.with(*site, |world, index| {
+                world.attach_only_at(index, *daemon);
+            }),
             Action::Partition(components) => self.network.partition(components),
             Action::Cut(from, to) => self.network.cut(*from, *to),
             Action::Hold(site) => self.network.hold(*site),
+            Action::HoldPicked(picked) => self.picked.hold(*picked),
+            Action::Release(picked) => self.release(*picked),
+            Action::Discard(picked) => drop(self.picked.end(*picked)),
+            Action::When(site, kind, action) => {
+                self.picked.wait(*site, *kind, Action::clone(action));
+            }
             Action::Heal => self.network.heal(),
             Action::Loss(thousandths) => self.network.loss = *thousandths,
             Action::Duplicate(thousandths) => self.network.duplicate = *thousandths,

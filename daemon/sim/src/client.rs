@@ -253,6 +253,7 @@ fn parse(header: &Header, frame: &Bytes) -> Seen {
         service: Service::from_bits(header.word),
         groups,
         payload: body,
+        place: None,
     })
 }
 

@@ -54,6 +54,9 @@ impl World {
             if let LinkEvent::View(view) = &event {
                 self.history.view_taken(node.uid(), view);
             }
+            if let LinkEvent::Message(delivered, receivers) = &event {
+                self.history.message_taken(node.uid(), delivered, receivers);
+            }
             node.front.link_event(local, event);
         }
         true
@@ -88,7 +91,7 @@ impl World {
     fn ring_output(&mut self, index: usize, output: Output) {
         match output {
             Output::Peers(peers) => self.nodes[index].peers = peers,
-            Output::Path { slot, address } => {
+            Output::Path { slot, address, .. } => {
                 self.nodes[index].paths.insert(slot, address);
             }
             Output::Send { to, packet } => {
@@ -131,7 +134,8 @@ impl World {
         if self.network.reaches(way.0, way.1) {
             let slot = Slot(node.site.slot as u16);
             let received = Received { from: node.address, slot, boot: node.boot, packet };
-            if let Some(received) = self.network.keep(way, to, received) {
+            let received = self.pick(way, to, received);
+            if let Some(received) = received.and_then(|r| self.network.keep(way, to, r)) {
                 self.network.post(self.now, to, received);
             }
         }
@@ -287,6 +291,11 @@ impl World {
     fn record_seen(&mut self, client: usize, session: SessionIndex, mut seen: Seen) {
         if let Seen::View(view) = &mut seen {
             view.place = self.history.next_place(session);
+        }
+        if let Seen::Message(message) = &mut seen
+            && let Some(id) = message.id
+        {
+            message.place = self.history.message_place(session, id);
         }
         let moment = self.history.tick(self.now);
         self.trace.line(moment, || format!("c{client} s{session} gets {seen}"));

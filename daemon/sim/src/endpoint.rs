@@ -39,11 +39,13 @@ impl World {
         if remote.retry_at.is_none_or(|at| at > self.now) {
             return;
         }
+        let only = remote.only;
         self.unlink(index);
         let daemons: Vec<usize> = self
             .sites
             .iter()
             .filter(|(site, process)| !site.is_endpoint() && !self.nodes[**process].leaving)
+            .filter(|(site, _)| only.is_none_or(|only| only == **site))
             .map(|(_, process)| *process)
             .collect();
         let chosen = (!daemons.is_empty()).then(|| daemons[self.random.index(daemons.len())]);
@@ -156,6 +158,17 @@ impl World {
             self.end(index, ProcessEnd::Refused);
             self.start_endpoint(site);
         }
+    }
+
+    /// An endpoint attaches at this daemon from now on, and at no other.
+    pub(crate) fn attach_only_at(&mut self, index: usize, daemon: Site) {
+        let Some(remote) = &mut self.nodes[index].remote else { return };
+        remote.only = Some(daemon);
+        self.unlink(index);
+        if let Some(remote) = &mut self.nodes[index].remote {
+            remote.retry_at = Some(self.now);
+        }
+        self.nodes[index].plan(self.now);
     }
 
     /// An endpoint's link breaks; both ends notice.

@@ -1,5 +1,6 @@
 //! What can happen to a cluster: faults, what clients do, what is expected. One value is one line of a scenario.
 
+use crate::picked::Kind;
 use core::time::Duration;
 use spread_wire::service::Service;
 
@@ -30,6 +31,17 @@ impl Site {
     }
 }
 
+/// Packets of one kind from one daemon to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Picked {
+    /// What they are.
+    pub kind: Kind,
+    /// Who sends them.
+    pub from: Site,
+    /// Who would get them.
+    pub to: Site,
+}
+
 /// What happens to a daemon in the middle of a state exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blow {
@@ -58,12 +70,22 @@ pub enum Action {
     Move(Site),
     /// An endpoint's link breaks, though its daemon runs.
     Unlink(Site),
+    /// An endpoint leaves its daemon for this one, and waits for it as long as it does not serve it.
+    Attach(Site, Site),
     /// The sites are cut into components; sites that are not named belong to the first.
     Partition(Vec<Vec<Site>>),
     /// Packets one way are lost.
     Cut(Site, Site),
     /// Packets from a daemon are on their way for so long that they come while their receiver recovers from its loss.
     Hold(Site),
+    /// These packets are held.
+    HoldPicked(Picked),
+    /// They are held no longer, and those that were come now.
+    Release(Picked),
+    /// They are held no longer, and those that were are lost.
+    Discard(Picked),
+    /// Something happens as soon as a daemon sends a packet of this kind.
+    When(Site, Kind, Box<Action>),
     /// All cuts and partitions end; what was held is lost.
     Heal,
     /// Share of packets that are lost, in thousandths.

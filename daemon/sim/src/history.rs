@@ -39,6 +39,8 @@ pub struct History {
     pub settled: Option<Moment>,
     /// Places of the views that are on their way to a session.
     places: BTreeMap<(EndpointUid, SessionId), VecDeque<Position>>,
+    /// Places of the messages that were handed to a session's endpoint.
+    message_places: BTreeMap<(EndpointUid, SessionId, MessageId), VecDeque<Position>>,
     records: u64,
 }
 
@@ -184,6 +186,8 @@ pub struct Message {
     pub groups: Vec<Bytes>,
     /// The payload.
     pub payload: Bytes,
+    /// Its place in the order, which no client sees.
+    pub place: Option<Position>,
 }
 
 /// A view as it was read.
@@ -261,6 +265,21 @@ impl History {
         for (session, _) in view.receivers.iter().filter(|_| !view.members.is_empty()) {
             self.places.entry((uid, *session)).or_default().push_back(view.position);
         }
+    }
+
+    /// An endpoint takes a message for these sessions of it.
+    pub fn message_taken(&mut self, uid: EndpointUid, delivered: &Delivered, to: &[SessionId]) {
+        let Some(id) = MessageId::read(&delivered.message.payload) else { return };
+        for session in to {
+            let places = self.message_places.entry((uid, *session, id)).or_default();
+            places.push_back(delivered.position);
+        }
+    }
+
+    /// The place of a message that a session reads.
+    pub fn message_place(&mut self, session: SessionIndex, id: MessageId) -> Option<Position> {
+        let (uid, number) = self.sessions[session].at_endpoint;
+        self.message_places.get_mut(&(uid, number, id))?.pop_front()
     }
 
     /// The place of the next view that a session reads.

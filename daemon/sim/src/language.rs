@@ -1,7 +1,8 @@
 //! The words of scenarios: how actions are written. `Display` writes what [`action`] reads.
 
-use crate::fault::{Action, Blow, Expectation, FIRST_ENDPOINT, Send, Site};
+use crate::fault::{Action, Blow, Expectation, FIRST_ENDPOINT, Picked, Send, Site};
 use crate::history::{Request, Seen};
+use crate::picked::Kind;
 use anyhow::{Context, Result, bail, ensure};
 use core::fmt;
 use core::time::Duration;
@@ -85,6 +86,7 @@ pub fn action(text: &str) -> Result<Action> {
         "resume" => Action::Resume(site(word(1)?)?),
         "move" => Action::Move(site(word(1)?)?),
         "unlink" => Action::Unlink(site(word(1)?)?),
+        "attach" => Action::Attach(site(word(1)?)?, site(word(2)?)?),
         "partition" => Action::Partition(
             words[1..]
                 .split(|word| *word == "|")
@@ -92,6 +94,10 @@ pub fn action(text: &str) -> Result<Action> {
                 .collect::<Result<_>>()?,
         ),
         "cut" => Action::Cut(site(word(1)?)?, site(word(2)?)?),
+        "hold" if words.len() > 2 => Action::HoldPicked(picked(&words)?),
+        "release" => Action::Release(picked(&words)?),
+        "discard" => Action::Discard(picked(&words)?),
+        "when" => when(text)?,
         "hold" => Action::Hold(site(word(1)?)?),
         "heal" => Action::Heal,
         "loss" => Action::Loss(share(word(1)?)?),
@@ -109,6 +115,31 @@ pub fn action(text: &str) -> Result<Action> {
         "expect" => Action::Expect(expectation(&words[1..], text)?),
         other => bail!("`{other}` is no action"),
     })
+}
+
+fn kind(word: &str) -> Result<Kind> {
+    let known = Kind::ALL.iter().find(|(_, name)| *name == word);
+    let names = || Kind::ALL.map(|(_, name)| name).join(", ");
+    known.map(|(kind, _)| *kind).with_context(|| format!("`{word}` is none of {}", names()))
+}
+
+/// `hold KIND from d0 to d1`, and so for `release` and `discard`.
+fn picked(words: &[&str]) -> Result<Picked> {
+    let [_, what, "from", from, "to", to] = words else {
+        bail!("`{}`: KIND from DAEMON to DAEMON", words.join(" "))
+    };
+    Ok(Picked { kind: kind(what)?, from: site(from)?, to: site(to)? })
+}
+
+/// `when d1 sends KIND : ACTION`.
+fn when(line: &str) -> Result<Action> {
+    let (words, then) =
+        line.split_once(" : ").with_context(|| format!("`{line}`: `: ACTION` is missing"))?;
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let ["when", who, "sends", what] = words[..] else {
+        bail!("`{line}`: when DAEMON sends KIND : ACTION")
+    };
+    Ok(Action::When(site(who)?, kind(what)?, Box::new(action(then)?)))
 }
 
 fn connect(words: &[&str]) -> Result<Action> {
@@ -214,6 +245,19 @@ impl fmt::Display for Site {
     }
 }
 
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Self::ALL.iter().find(|(kind, _)| kind == self);
+        f.write_str(name.map_or("?", |(_, name)| *name))
+    }
+}
+
+impl fmt::Display for Picked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} from {} to {}", self.kind, self.from, self.to)
+    }
+}
+
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -226,6 +270,7 @@ impl fmt::Display for Action {
             Self::Resume(site) => write!(f, "resume {site}"),
             Self::Move(site) => write!(f, "move {site}"),
             Self::Unlink(site) => write!(f, "unlink {site}"),
+            Self::Attach(endpoint, daemon) => write!(f, "attach {endpoint} {daemon}"),
             Self::Partition(components) => {
                 let side =
                     |sites: &Vec<Site>| sites.iter().map(|site| format!(" {site}")).collect();
@@ -234,6 +279,10 @@ impl fmt::Display for Action {
             }
             Self::Cut(from, to) => write!(f, "cut {from} {to}"),
             Self::Hold(site) => write!(f, "hold {site}"),
+            Self::HoldPicked(picked) => write!(f, "hold {picked}"),
+            Self::Release(picked) => write!(f, "release {picked}"),
+            Self::Discard(picked) => write!(f, "discard {picked}"),
+            Self::When(site, kind, action) => write!(f, "when {site} sends {kind} : {action}"),
             Self::Heal => write!(f, "heal"),
             Self::Loss(share) => write!(f, "loss {}", Share(*share)),
             Self::Duplicate(share) => write!(f, "duplicate {}", Share(*share)),

@@ -21,6 +21,7 @@ pub mod language;
 pub mod network;
 pub mod node;
 pub mod oracle;
+pub mod picked;
 pub mod plan;
 pub mod random;
 pub mod run;

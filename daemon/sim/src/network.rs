@@ -255,6 +255,12 @@ impl Network {
         self.flying.peek().map(|flying| flying.at)
     }
 
+    /// How much is on its way.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.flying.len()
+    }
+
     /// What arrives by `now`, one at a time.
     pub fn arrive(&mut self, now: Instant) -> Option<Arrival> {
         if self.next()? > now {

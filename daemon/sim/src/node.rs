@@ -84,6 +84,8 @@ pub struct Remote {
     pub attached: bool,
     /// When it tries another daemon.
     pub retry_at: Option<Instant>,
+    /// The only daemon that it attaches at, if a scenario says so.
+    pub only: Option<Site>,
     /// Daemons that could not judge its attach, in a row.
     pub refused: usize,
     /// How long its link takes, one way.
@@ -215,28 +217,7 @@ impl Node {
             name: slot_name(site.slot),
             ..front_settings(uid, seed, settings)
         });
-        Self {
-            site,
-            boot,
-            address,
-            clock,
-            daemon: Some(daemon),
-            remote: None,
-            links: BTreeMap::new(),
-            inbox: VecDeque::new(),
-            front,
-            peers: Vec::new(),
-            paths: BTreeMap::new(),
-            installed: None,
-            link: VecDeque::new(),
-            pipes: BTreeMap::new(),
-            paused: false,
-            socket: VecDeque::new(),
-            accepted: 0,
-            leaving: false,
-            ended: false,
-            due: Some(now),
-        }
+        Self::new(now, (site, boot, address), clock, front, (Some(daemon), None))
     }
 
     /// The endpoint built into it.
@@ -260,14 +241,33 @@ impl Node {
             reattaches: true,
             ..front_settings(EndpointUid(uid), seed, settings)
         });
-        let remote = Remote { link: None, attached: false, retry_at: Some(now), refused: 0, delay };
+        let remote = Remote {
+            link: None,
+            attached: false,
+            retry_at: Some(now),
+            only: None,
+            refused: 0,
+            delay,
+        };
+        let clock = Clock { offset: 0, drift: 0, skew: 0 };
+        Self::new(now, (site, BootId(uid), address(0, 0xfffe)), clock, front, (None, Some(remote)))
+    }
+
+    /// A process that runs either a daemon or an endpoint of its own.
+    fn new(
+        now: Instant,
+        (site, boot, address): (Site, BootId, SocketAddr),
+        clock: Clock,
+        front: Front,
+        (daemon, remote): (Option<Daemon>, Option<Remote>),
+    ) -> Self {
         Self {
             site,
-            boot: BootId(uid),
-            address: address(0, 0xfffe),
-            clock: Clock { offset: 0, drift: 0, skew: 0 },
-            daemon: None,
-            remote: Some(remote),
+            boot,
+            address,
+            clock,
+            daemon,
+            remote,
             links: BTreeMap::new(),
             inbox: VecDeque::new(),
             front,

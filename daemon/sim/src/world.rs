@@ -6,6 +6,8 @@ use crate::fault::{Blow, Site};
 use crate::history::{History, ProcessHistory, seconds};
 use crate::network::{Arrival, Network};
 use crate::node::{Clock, FromClient, Node, address};
+use crate::oracle;
+use crate::picked::PickedPackets;
 use crate::plan::Plan;
 use crate::random::Random;
 use crate::trace::Trace;
@@ -49,6 +51,7 @@ pub struct World {
     pub history: History,
     /// Hash and timeline of all events.
     pub trace: Trace,
+    pub(crate) picked: PickedPackets,
     /// What waits for a daemon's next state exchange.
     pub(crate) ambushes: Vec<(Site, Blow)>,
     /// Kinds of faults met, as far as they are no packets' faults.
@@ -76,6 +79,7 @@ impl World {
             random: Random::new(plan.seed, 3),
             history: History::default(),
             trace: Trace::default(),
+            picked: PickedPackets::default(),
             ambushes: Vec::new(),
             met: Met::new(),
             calls: 0,
@@ -96,6 +100,9 @@ impl World {
             let action = self.plan.actions.get(self.next_action).map(|(at, _)| *at);
             let timer = self.nodes.iter().filter_map(|node| node.due).min();
             let next = self.network.next().into_iter().chain(action).chain(timer).min();
+            if oracle::bounded_queues::storm(self) {
+                return false;
+            }
             match next.filter(|next| *next <= end) {
                 None => {
                     self.now = end;

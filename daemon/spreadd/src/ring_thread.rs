@@ -377,8 +377,9 @@ impl Driver {
                 self.flush();
                 self.peers = peers;
             }
-            Output::Path { slot, address } => {
+            Output::Path { slot, boot, address } => {
                 self.flush();
+                self.seal.proved(slot, boot);
                 self.paths.insert(slot, address);
             }
             Output::Left => self.end = Some(Ok(())),

@@ -124,7 +124,9 @@ pub enum LinkEvent {
         /// Why.
         reason: RefusedAttach,
     },
-    /// A higher epoch attached elsewhere: this link is over, without any effect on sessions.
+    /// This link is over, without any effect on sessions: a higher epoch attached elsewhere, or components met and the
+    /// other one had ordered requests of the endpoint that this one had not. Unless it did attach elsewhere, it attaches
+    /// anew.
     Detached,
     /// The effects of requests up to this number were told before this. Only over links to other
     /// processes, where the acknowledgement comes later.
@@ -198,6 +200,9 @@ pub struct Delivered {
     pub sender: PrivateName,
     /// Endpoint and session that sent it, for SELF_DISCARD.
     pub sender_session: (EndpointUid, SessionId),
+    /// The request's number at an endpoint in another process, which may have it ordered in several components; `None`:
+    /// the sender's endpoint is built into its daemon.
+    pub number: Option<RequestNumber>,
     /// The message as it was sent.
     pub message: Multicast,
 }

@@ -73,7 +73,7 @@ prop_compose! {
 
 prop_compose! {
     fn token()(
-        tag in any::<u64>(), (visit, seq, aru) in (number(), number(), number()),
+        (tag, to) in any::<(u64, u16)>(), (visit, seq, aru) in (number(), number(), number()),
         aru_owner in prop::option::of(any::<u16>().prop_map(Slot)),
         (sent, quiet, last_sender, wants_sign) in any::<(u32, u32, u16, bool)>(),
         requests in prop::collection::vec((any::<u16>(), number(), any::<u32>()), 0..TOKEN_REQUESTS),
@@ -81,7 +81,7 @@ prop_compose! {
         let requests = requests.into_iter().map(|(slot, at, count)| (Slot(slot), at, count)).collect();
         let last_sender = Slot(last_sender);
         Packet::Token(Token {
-            tag, visit, seq, aru, aru_owner, sent, quiet, last_sender, wants_sign, requests,
+            tag, to: Slot(to), visit, seq, aru, aru_owner, sent, quiet, last_sender, wants_sign, requests,
         })
     }
 }
@@ -93,9 +93,15 @@ prop_compose! {
         candidates in prop::collection::vec(daemon(), 0..4),
         failed in prop::collection::vec(any::<(u16, u128)>(), 0..4),
         claims in prop::collection::vec((any::<u16>().prop_map(Slot), number().prop_map(Claim)), 0..4),
+        unreached in prop::collection::vec(any::<u16>().prop_map(Slot), 0..4),
+        addresses in prop::collection::vec((any::<u16>().prop_map(Slot), address()), 0..4),
+        answer in any::<bool>(),
     ) -> Packet {
         let failed = failed.into_iter().map(|(slot, boot)| (Slot(slot), BootId(boot))).collect();
-        Packet::Join(Join { ring: RingNumber(ring), hash, attempt, epoch, me, old, candidates, failed, claims })
+        let join = Join {
+            ring: RingNumber(ring), hash, attempt, epoch, me, old, candidates, failed, claims, unreached, addresses,
+        };
+        if answer { Packet::Answer(join) } else { Packet::Join(join) }
     }
 }
 
@@ -139,8 +145,11 @@ fn packet() -> impl Strategy<Value = Packet> {
         (any::<u64>(), reports).prop_map(|(tag, reports)| Packet::Plan(Plan { tag, reports }));
     let ranges = prop::collection::vec((number(), any::<u32>()), 0..TOKEN_REQUESTS);
     let request = (any::<u64>(), ranges).prop_map(|(tag, ranges)| Packet::Request { tag, ranges });
-    let part = (any::<(u32, u16, u16)>(), bytes(50))
-        .prop_map(|((message, index, count), bytes)| Packet::Part { message, index, count, bytes });
+    let part =
+        (any::<(u32, u16, u16)>(), bytes(50)).prop_map(|((message, index, count), bytes)| {
+            let claim = Claim(u64::from(message));
+            Packet::Part { message, index, count, claim, bytes }
+        });
     let claims = prop_oneof![
         (daemon(), prop::option::of(address())).prop_map(|(by, at)| Packet::SlotClaimed { by, at }),
         daemon().prop_map(|by| Packet::Superseded { by }),

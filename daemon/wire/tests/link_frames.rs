@@ -115,7 +115,8 @@ fn delivered() -> impl Strategy<Value = LinkEvent> {
     (position(), sender, multicast(), sessions()).prop_map(
         |(position, (sender, uid, session), message, receivers)| {
             let sender_session = (EndpointUid(uid), session);
-            let delivered = Delivered { position, sender, sender_session, message };
+            let number = (uid % 2 == 0).then_some(RequestNumber(uid as u64 % 1000 + 1));
+            let delivered = Delivered { position, sender, sender_session, number, message };
             LinkEvent::Message(Arc::new(delivered), receivers)
         },
     )

@@ -20,6 +20,7 @@ use spread_wire::packet::{Data, Join, OldRing, Packet, Plan, Propose, State, Tok
 use spread_wire::service::Service;
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Most bytes of a seed.
@@ -210,6 +211,7 @@ fn events() -> Vec<(&'static str, LinkEvent)> {
         position: position(),
         sender: members[0].clone(),
         sender_session: (EndpointUid(7), session),
+        number: Some(RequestNumber(3)),
         message: message(),
     };
     let view = |cause, vs_sets: Vec<Vec<PrivateName>>| {
@@ -329,9 +331,12 @@ fn packets() -> Vec<(&'static str, Packet)> {
         candidates: vec![daemon(0), daemon(1)],
         failed: vec![(Slot(2), boot())],
         claims: vec![(Slot(1), Claim(5))],
+        unreached: vec![Slot(1)],
+        addresses: vec![(Slot(0), SocketAddr::from(([10, 0, 0, 1], 4803)))],
     };
     let token = Token {
         tag,
+        to: Slot(1),
         visit: 70,
         seq: 30,
         aru: 20,
@@ -356,7 +361,8 @@ fn packets() -> Vec<(&'static str, Packet)> {
         ("sign", Packet::Sign { tag, visit: 70 }),
         ("ping", Packet::Ping { tag }),
         ("hurry", Packet::Hurry { tag }),
-        ("join", Packet::Join(join)),
+        ("join", Packet::Join(join.clone())),
+        ("answer", Packet::Answer(join)),
         (
             "propose",
             Packet::Propose(Propose {
@@ -377,7 +383,13 @@ fn packets() -> Vec<(&'static str, Packet)> {
         ("superseded", Packet::Superseded { by: daemon(1) }),
         (
             "part",
-            Packet::Part { message: 1, index: 0, count: 2, bytes: Bytes::from_static(b"half") },
+            Packet::Part {
+                message: 1,
+                index: 0,
+                count: 2,
+                claim: Claim(5),
+                bytes: Bytes::from_static(b"half"),
+            },
         ),
     ]
 }

@@ -4,5 +4,6 @@ mod alone;
 mod cluster;
 mod merging;
 mod random;
+mod remote;
 mod together;
 mod views;

@@ -133,7 +133,7 @@ fn a_changed_group_has_a_new_id_and_another_keeps_its_own() {
 #[test]
 fn an_endpoint_is_where_its_highest_epoch_is() {
     let (mut old, mut new) = (table(0, 0, "#a", &["g"]), table(1, 1, "#b", &["g"]));
-    old.endpoints.push(row(3, identity(4), RequestNumber(9), "#x", 1));
+    old.endpoints.push(row(3, identity(4), RequestNumber(7), "#x", 1));
     new.endpoints.push(row(1, identity(5), RequestNumber(7), "#x", 1));
     let merged = merged(&[old, new]);
     let (old, new) =
@@ -141,7 +141,37 @@ fn an_endpoint_is_where_its_highest_epoch_is() {
     assert_eq!(merged.superseded, [old]);
     assert!(!merged.state.endpoints.contains_key(&old));
     assert_eq!(merged.state.endpoints[&new].last, RequestNumber(7));
+    assert!(merged.state.lost.is_empty());
     assert_eq!(views(&merged), [r##"g [["#b", "#x"], ["#a"]]"##]);
+}
+
+/// Nobody may take its eighth request for one that was never ordered.
+#[test]
+fn an_endpoint_of_which_another_component_ordered_more_attaches_anew() {
+    let (mut old, mut new) = (table(0, 0, "#a", &["g"]), table(1, 1, "#b", &["g"]));
+    let mut further = row(3, identity(4), RequestNumber(9), "#x", 1);
+    further.sessions[0].groups.clear();
+    old.endpoints.push(further);
+    new.endpoints.push(row(1, identity(5), RequestNumber(7), "#x", 1));
+    let merged = merged(&[old, new]);
+    let (old, new) =
+        (EndpointId { slot: Slot(0), index: 3 }, EndpointId { slot: Slot(1), index: 1 });
+    assert_eq!(merged.superseded, [old, new]);
+    let lost = &merged.state.lost[&EndpointUid(77)];
+    assert_eq!(lost.attach, Some((EndpointUid(77), Epoch(5))));
+    assert_eq!((lost.last, lost.groups().len()), (RequestNumber(9), 0));
+    assert_eq!(views(&merged), [r##"g [["#b"], ["#a"]]"##]);
+}
+
+#[test]
+fn a_lost_endpoint_has_its_highest_epoch_and_all_that_was_ordered() {
+    let (mut one, mut other) = (table(0, 0, "#a", &["g"]), table(1, 1, "#b", &["g"]));
+    one.lost.push(row(0, identity(4), RequestNumber(8), "#x", 1));
+    other.lost.push(row(0, identity(6), RequestNumber(5), "#x", 1));
+    let merged = merged(&[one, other]);
+    let lost = &merged.state.lost[&EndpointUid(77)];
+    assert_eq!(lost.attach, Some((EndpointUid(77), Epoch(6))));
+    assert_eq!(lost.last, RequestNumber(8));
 }
 
 #[test]

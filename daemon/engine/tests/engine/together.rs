@@ -102,7 +102,7 @@ impl World {
             let node = self.node(slot);
             match output {
                 DaemonOutput::Ring(Output::Peers(peers)) => node.peers = peers,
-                DaemonOutput::Ring(Output::Path { slot, address }) => {
+                DaemonOutput::Ring(Output::Path { slot, address, .. }) => {
                     node.paths.insert(slot, address);
                 }
                 DaemonOutput::Ring(Output::Send { to, packet }) => {

@@ -9,7 +9,7 @@ use spread_front::{
 use spread_wire::frame::Layout;
 use spread_wire::ids::{
     BootId, ConfigurationId, EndpointName, EndpointUid, GroupName, Position, PrivateName,
-    RingNumber, Seq, SessionId, Slot,
+    RequestNumber, RingNumber, Seq, SessionId, Slot,
 };
 use spread_wire::link::{Delivered, LinkEvent, Multicast, RequestBody};
 use spread_wire::service::Service;
@@ -84,6 +84,13 @@ pub fn typed(word: u32, name: &str, groups: &[&str], mess_type: i16, body: &[u8]
 
 pub fn frame(word: u32, name: &str, groups: &[&str], body: &[u8]) -> Vec<u8> {
     typed(word, name, groups, 0, body)
+}
+
+/// A place of the order.
+pub fn somewhere() -> Position {
+    let configuration =
+        ConfigurationId { ring: RingNumber(1), epoch: 1, representative: Slot(0), boot: BootId(1) };
+    Position { configuration, seq: Seq(1), index: 0 }
 }
 
 /// How a connection ended.
@@ -193,8 +200,19 @@ impl World {
         assert!(self.requests.is_empty(), "{:?}", self.requests);
     }
 
-    /// Delivers a message of another endpoint to the session.
+    /// Delivers a message of another daemon's endpoint to the session.
     pub fn deliver(&mut self, session: SessionId, body: &[u8]) {
+        self.deliver_of(session, body, EndpointUid(8), None);
+    }
+
+    /// Delivers a message of this endpoint, which has this number there if it is in another process.
+    pub fn deliver_of(
+        &mut self,
+        session: SessionId,
+        body: &[u8],
+        sender: EndpointUid,
+        number: Option<u64>,
+    ) {
         let message = Multicast {
             service: Service::Agreed,
             extra_bits: 0,
@@ -202,16 +220,11 @@ impl World {
             groups: vec![GroupName::from("g")],
             payload: Bytes::copy_from_slice(body),
         };
-        let id = ConfigurationId {
-            ring: RingNumber(1),
-            epoch: 1,
-            representative: Slot(0),
-            boot: BootId(1),
-        };
         let delivered = Delivered {
-            position: Position { configuration: id, seq: Seq(1), index: 0 },
+            position: somewhere(),
             sender: PrivateName::from("#other#d1"),
-            sender_session: (EndpointUid(8), SessionId(1)),
+            sender_session: (sender, SessionId(1)),
+            number: number.map(RequestNumber),
             message,
         };
         self.event(LinkEvent::Message(Arc::new(delivered), Arc::from([session])));

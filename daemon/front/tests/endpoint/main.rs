@@ -4,5 +4,6 @@ mod access;
 mod client;
 mod handshake;
 mod limits;
+mod moves;
 mod names;
 mod slow;

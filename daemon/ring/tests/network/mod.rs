@@ -80,6 +80,10 @@ pub struct Network {
     pub wall_clock: u64,
     /// Component of each slot; packets between components are lost.
     component: BTreeMap<u16, u32>,
+    /// Ways, from slot to slot, on which packets are lost.
+    pub cut: BTreeSet<(u16, u16)>,
+    /// Names, asked for by one slot and of another, that lead nowhere.
+    pub unnamed: BTreeSet<(u16, u16)>,
 }
 
 impl Network {
@@ -95,6 +99,8 @@ impl Network {
             loss: 0,
             wall_clock: 1_700_000_000_000,
             component: BTreeMap::new(),
+            cut: BTreeSet::new(),
+            unnamed: BTreeSet::new(),
         }
     }
 
@@ -135,9 +141,9 @@ impl Network {
             paused: false,
         };
         self.nodes.insert(place, node);
-        for other in 0..self.slots {
-            let now = self.now;
-            self.call(place, |ring| ring.resolved(now, Slot(other), &[address(other)]));
+        let named = |other: &u16| !self.unnamed.contains(&(place, *other));
+        for other in (0..self.slots).filter(named).collect::<Vec<_>>() {
+            self.call(place, |ring| ring.resolved(Slot(other), &[address(other)]));
         }
     }
 
@@ -161,8 +167,7 @@ impl Network {
     /// The slot's name leads to these places now, as this daemon is told.
     pub fn resolve(&mut self, place: u16, slot: u16, places: &[u16]) {
         let addresses: Vec<SocketAddr> = places.iter().map(|place| address(*place)).collect();
-        let now = self.now;
-        self.call(place, |ring| ring.resolved(now, Slot(slot), &addresses));
+        self.call(place, |ring| ring.resolved(Slot(slot), &addresses));
     }
 
     /// The daemon goes on at another address.
@@ -212,7 +217,7 @@ impl Network {
             let Some(output) = node.ring.as_mut().and_then(Ring::poll_output) else { return };
             match output {
                 Output::Peers(peers) => node.peers = peers,
-                Output::Path { slot, address } => {
+                Output::Path { slot, address, .. } => {
                     node.paths.insert(slot, address);
                 }
                 Output::Deliver(delivery) => node.seen.push(Seen::Deliver(delivery)),
@@ -314,7 +319,8 @@ impl Network {
         let (from, boot, address) = event.from;
         let place = self.nodes.iter().find(|(_, node)| node.boot == boot).map(|(place, _)| *place);
         let place = place.unwrap_or(from.0);
-        if paused || self.component.get(&place) != self.component.get(&slot) {
+        let cut = self.cut.contains(&(place, slot));
+        if paused || cut || self.component.get(&place) != self.component.get(&slot) {
             return;
         }
         let received = Received { from: address, slot: from, boot, packet: event.packet };

@@ -11,6 +11,20 @@ const ONE_REQUEST_BYTES: usize = 24_000;
 /// A session that has not read for so long pushes back.
 const PUSHES_BACK: Duration = Duration::from_millis(900);
 
+/// Packets on their way at once, at most: more only come of daemons that answer each other without end.
+const STORM_PACKETS: usize = 100_000;
+
+/// Whether there are more packets on their way than can ever settle.
+pub fn storm(world: &mut World) -> bool {
+    let packets = world.network.under_way();
+    let storm = packets > STORM_PACKETS;
+    if storm {
+        let now = world.now();
+        world.history.find(now, "bounded_queues", || format!("{packets} packets on their way"));
+    }
+    storm
+}
+
 /// Measures the queues of one daemon.
 pub fn measure(world: &mut World, index: ProcessIndex) {
     let node = &world.nodes[index];

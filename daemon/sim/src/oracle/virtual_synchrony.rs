@@ -1,4 +1,5 @@
-//! Members that pass from one view to the next together have seen the same messages of the group in between.
+//! Members that pass from one view to the next together have seen the same messages of the group in between, but for those
+//! that an endpoint had already seen in the component that it came from (see `agreed_order`).
 
 use super::Judgement;
 use crate::history::{History, MessageId, Moment, Request, Seen, SeenView, ViewName};
@@ -8,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A session's way from one view to the next.
 struct Step<'a> {
     session: usize,
+    since: Moment,
     moment: Moment,
     to: &'a SeenView,
     messages: BTreeSet<MessageId>,
@@ -25,15 +27,19 @@ pub fn check(history: &History, judgement: &mut Judgement) {
         for (index, step) in list.iter().enumerate() {
             // Each is compared with the first of its own vs-set.
             let first = list[..index].iter().find(|other| together(history, other, step));
-            let Some(other) = first.filter(|other| other.messages != step.messages) else {
-                continue;
+            let Some(other) = first else { continue };
+            let lacks = |step: &Step<'_>, id: &MessageId| {
+                !step.messages.contains(id) && !came_before(history, step, *id)
             };
+            let differ = step.messages.symmetric_difference(&other.messages);
+            let differ: Vec<String> = differ
+                .filter(|id| lacks(step, id) || lacks(other, id))
+                .map(MessageId::to_string)
+                .collect();
+            if differ.is_empty() {
+                continue;
+            }
             judgement.broken(step.moment, || {
-                let differ: Vec<String> = step
-                    .messages
-                    .symmetric_difference(&other.messages)
-                    .map(MessageId::to_string)
-                    .collect();
                 format!(
                     "s{} and s{} go together from {:?} to {:?} of {} and differ in {}",
                     other.session,
@@ -48,6 +54,21 @@ pub fn check(history: &History, judgement: &mut Judgement) {
     }
 }
 
+/// Whether the session's endpoint had seen this message, or a later one of its sender's endpoint, before the step began.
+fn came_before(history: &History, step: &Step<'_>, id: MessageId) -> bool {
+    let own = &history.sessions[step.session];
+    let sender = |id: MessageId| history.sessions.get(id.session as usize).map(|s| s.process);
+    let asked = |id: MessageId| history.sent(id).map(|asked| asked.moment);
+    if history.processes[own.process].cuts.is_empty() {
+        return false;
+    }
+    let mates = history.sessions.iter().filter(|mate| mate.process == own.process);
+    mates
+        .flat_map(|mate| mate.messages().map(|(index, id, _)| (mate.events[index].moment, id)))
+        .filter(|(moment, _)| *moment < step.since)
+        .any(|(_, seen)| sender(seen) == sender(id) && asked(seen) >= asked(id))
+}
+
 fn together(history: &History, one: &Step<'_>, other: &Step<'_>) -> bool {
     let Some(own) = one.to.own else { return true };
     if one.to.cause != spread_wire::service::bits::CAUSED_BY_NETWORK {
@@ -58,21 +79,22 @@ fn together(history: &History, one: &Step<'_>, other: &Step<'_>) -> bool {
 }
 
 fn collect<'a>(history: &'a History, session: usize, steps: &mut Steps<'a>) {
-    let mut groups: BTreeMap<&Bytes, (ViewName, BTreeSet<MessageId>)> = BTreeMap::new();
+    let mut groups: BTreeMap<&Bytes, (Moment, ViewName, BTreeSet<MessageId>)> = BTreeMap::new();
     for event in &history.sessions[session].events {
         match &event.seen {
             Seen::Message(message) => {
                 let Some(id) = message.id.filter(|id| !discarded(history, *id)) else { continue };
                 for group in &message.groups {
-                    if let Some((_, messages)) = groups.get_mut(group) {
+                    if let Some((_, _, messages)) = groups.get_mut(group) {
                         messages.insert(id);
                     }
                 }
             }
             Seen::View(view) => {
-                let before = groups.insert(&view.group, (view.name(), BTreeSet::new()));
-                if let Some((from, messages)) = before {
-                    let step = Step { session, moment: event.moment, to: view, messages };
+                let before =
+                    groups.insert(&view.group, (event.moment, view.name(), BTreeSet::new()));
+                if let Some((since, from, messages)) = before {
+                    let step = Step { session, since, moment: event.moment, to: view, messages };
                     steps.entry((&view.group, from, view.name())).or_default().push(step);
                 }
             }

@@ -147,6 +147,8 @@ fn write_delivered(to: &mut Writer, delivered: &Delivered, receivers: &[SessionI
     let (endpoint, session) = delivered.sender_session;
     write_uid(to, endpoint);
     to.varint(session.0);
+    // Requests count from 1.
+    to.varint(delivered.number.map_or(0, |number| number.0));
     write_sessions(to, receivers);
     write_message(to, &delivered.message);
 }
@@ -155,9 +157,10 @@ fn read_delivered(from: &mut Reader) -> Result<LinkEvent, ReadError> {
     let position = read_position(from)?;
     let sender = read_private(from)?;
     let sender_session = (read_uid(from)?, SessionId(from.varint()?));
+    let number = Some(RequestNumber(from.varint()?)).filter(|number| number.0 > 0);
     let receivers = read_sessions(from)?;
     let message = read_message(from)?;
-    let delivered = Delivered { position, sender, sender_session, message };
+    let delivered = Delivered { position, sender, sender_session, number, message };
     Ok(LinkEvent::Message(Arc::new(delivered), receivers.into()))
 }
 

@@ -32,6 +32,10 @@ pub struct Join {
     pub failed: Vec<(Slot, BootId)>,
     /// Highest claim it knows of for the slots of candidates that have none yet.
     pub claims: Vec<(Slot, Claim)>,
+    /// Candidates that have not said anything to it since it gathers.
+    pub unreached: Vec<Slot>,
+    /// Where it proved candidates to be: worth a try for who does not hear them.
+    pub addresses: Vec<(Slot, SocketAddr)>,
 }
 
 /// The representative's proposal.
@@ -184,6 +188,15 @@ impl Join {
             to.varint(slot.0.into());
             to.varint(claim.0);
         }
+        to.varint(self.unreached.len() as u64);
+        for slot in &self.unreached {
+            to.varint(slot.0.into());
+        }
+        to.varint(self.addresses.len() as u64);
+        for (slot, address) in &self.addresses {
+            to.varint(slot.0.into());
+            write_address(to, Some(address));
+        }
     }
 
     pub(super) fn read(from: &mut Reader) -> Result<Self, ReadError> {
@@ -197,6 +210,11 @@ impl Join {
             candidates: list(from, DAEMONS, read_daemon)?,
             failed: list(from, DAEMONS, |from| Ok((Slot(from.u16()?), BootId(from.u128()?))))?,
             claims: list(from, DAEMONS, |from| Ok((Slot(from.u16()?), Claim(from.varint()?))))?,
+            unreached: list(from, DAEMONS, |from| Ok(Slot(from.u16()?)))?,
+            addresses: list(from, DAEMONS, |from| {
+                let slot = Slot(from.u16()?);
+                Ok((slot, read_address(from)?.ok_or(ReadError::Bounds)?))
+            })?,
         })
     }
 }

@@ -64,6 +64,9 @@ pub enum Packet {
     },
     /// "I gather: this is whom I know."
     Join(Join),
+    /// "I don't gather: this is my ring." Answers a daemon outside that has to reach all of its members before any of them
+    /// gathers for it. The candidates are the members.
+    Answer(Join),
     /// The representative's proposal of a configuration.
     Propose(Propose),
     /// A member's answer: what it has of its old configuration.
@@ -133,6 +136,8 @@ pub enum Packet {
         index: u16,
         /// How many there are.
         count: u16,
+        /// The sender's claim to its slot; 0 for one that was never admitted.
+        claim: Claim,
         /// The bytes.
         bytes: Bytes,
     },
@@ -158,6 +163,8 @@ pub struct Data {
 pub struct Token {
     /// Configuration.
     pub tag: u64,
+    /// Whom it is for: an address may come to be another member's. With the tag this names the boot id.
+    pub to: Slot,
     /// Rises with every pass from daemon to daemon.
     pub visit: u64,
     /// Highest sequence number given out.
@@ -197,6 +204,7 @@ const LEAVE: u8 = 16;
 const SLOT_CLAIMED: u8 = 17;
 const SUPERSEDED: u8 = 18;
 const PART: u8 = 19;
+const ANSWER: u8 = 20;
 
 impl Data {
     /// The bytes on the wire.
@@ -233,6 +241,10 @@ impl Packet {
             Self::Join(join) => {
                 to.u8(JOIN);
                 join.write(&mut to);
+            }
+            Self::Answer(answer) => {
+                to.u8(ANSWER);
+                answer.write(&mut to);
             }
             Self::Propose(propose) => {
                 to.u8(PROPOSE);
@@ -274,11 +286,12 @@ impl Packet {
                 to.u8(SUPERSEDED);
                 control::write_daemon(&mut to, by);
             }
-            Self::Part { message, index, count, bytes } => {
+            Self::Part { message, index, count, claim, bytes } => {
                 to.u8(PART);
                 to.varint(u64::from(*message));
                 to.varint(u64::from(*index));
                 to.varint(u64::from(*count));
+                to.varint(claim.0);
                 to.bytes(bytes);
             }
         }
@@ -306,6 +319,7 @@ impl Packet {
             PING => Self::Ping { tag: from.u64()? },
             HURRY => Self::Hurry { tag: from.u64()? },
             JOIN => Self::Join(Join::read(&mut from)?),
+            ANSWER => Self::Answer(Join::read(&mut from)?),
             PROPOSE => Self::Propose(Propose::read(&mut from)?),
             STATE => Self::State(State::read(&mut from)?),
             PLAN => Self::Plan(Plan::read(&mut from)?),
@@ -330,6 +344,7 @@ impl Packet {
                 message: from.u32()?,
                 index: from.u16()?,
                 count: from.u16()?,
+                claim: Claim(from.varint()?),
                 bytes: from.rest(),
             },
             other => return Err(ReadError::Unknown(other)),
@@ -350,6 +365,7 @@ fn read_ranges(from: &mut Reader) -> Result<Vec<(u64, u32)>, ReadError> {
 fn write_token(to: &mut Writer, token: &Token) {
     to.u8(TOKEN);
     to.u64(token.tag);
+    to.varint(token.to.0.into());
     to.varint(token.visit);
     to.varint(token.seq);
     to.varint(token.aru);
@@ -369,6 +385,7 @@ fn write_token(to: &mut Writer, token: &Token) {
 fn read_token(from: &mut Reader) -> Result<Token, ReadError> {
     Ok(Token {
         tag: from.u64()?,
+        to: Slot(from.u16()?),
         visit: from.varint()?,
         seq: from.varint()?,
         aru: from.varint()?,
