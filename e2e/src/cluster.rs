@@ -25,7 +25,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(180);
 pub struct Cluster {
     options: Options,
     folder: PathBuf,
-    cgroups: Cgroups,
+    pub(crate) cgroups: Cgroups,
     kubectl: Kubectl,
 }
 
@@ -138,6 +138,16 @@ impl Cluster {
         &self.kubectl
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.options.name
+    }
+
+    /// Folder of everything that is its own; gone with it.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Number of nodes; they are called `node1`, `node2`, …
     pub fn nodes(&self) -> usize {
         self.options.nodes
@@ -146,22 +156,6 @@ impl Cluster {
     /// Name of a node's network namespace, for `nsenter --net=/run/netns/NAME`.
     pub fn namespace(&self, node: usize) -> String {
         network::node(&self.options.name, node)
-    }
-
-    /// Cuts a node off from everything: other nodes, the API server.
-    ///
-    /// # Errors
-    /// There is no such node.
-    pub fn cut(&self, node: usize) -> Result<()> {
-        network::connect(&self.options.name, node, false)
-    }
-
-    /// Undoes [`Cluster::cut`].
-    ///
-    /// # Errors
-    /// There is no such node.
-    pub fn mend(&self, node: usize) -> Result<()> {
-        network::connect(&self.options.name, node, true)
     }
 
     /// Puts an image on every node.
@@ -177,14 +171,6 @@ impl Cluster {
         }
         fs::remove_file(archive)?;
         Ok(())
-    }
-
-    /// Kills one of the cluster's services, such as `kube-apiserver` or `kubelet-1`.
-    ///
-    /// # Errors
-    /// It does not end.
-    pub fn stop_service(&self, name: &str) -> Result<()> {
-        self.cgroups.kill(|cgroups| cgroups.service_processes(name))
     }
 
     /// Starts the API server again and waits until it serves.
@@ -366,7 +352,7 @@ impl Cluster {
 }
 
 /// The image that holds a pod's namespaces.
-fn pause_image() -> Result<Image> {
+pub(crate) fn pause_image() -> Result<Image> {
     let program = go_commands::cache()?.join("pause");
     if !program.is_file() {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("pause/pause.rs");

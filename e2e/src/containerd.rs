@@ -61,6 +61,14 @@ impl Containerd {
         self.ctr(&["images", "import", &archive.display().to_string()]).map(drop)
     }
 
+    /// Starts a container of an image outside any pod, in a cgroup below the given one.
+    pub(crate) fn start(&self, image: &str, name: &str, cgroup: &str) -> Result<()> {
+        let (cgroup, root) = (format!("{cgroup}/{name}"), self.folder.join("runc"));
+        let root = root.display().to_string();
+        let options = ["run", "--detach", "--cgroup", &cgroup, "--runc-root", &root, image, name];
+        self.ctr(&options).map(drop)
+    }
+
     fn ctr(&self, words: &[&str]) -> Result<String> {
         let socket = self.socket().display().to_string();
         run::words(&[&["ctr", "--address", &socket, "--namespace", "k8s.io"], words].concat())

@@ -29,6 +29,11 @@ impl Kubectl {
         Ok(Self { program, kubeconfig: kubeconfig.to_owned() })
     }
 
+    /// The program's path.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// The kubeconfig's path.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig

@@ -1,25 +1,38 @@
 //! `cargo e2e`: a real Kubernetes on this machine.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
+use spread_e2e::product::Programs;
 use spread_e2e::progress::Step;
-use spread_e2e::{Cluster, ControlPlane, Family, Options};
-use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use spread_e2e::suite::{self, Site};
+use spread_e2e::{Cluster, ControlPlane, Family, Options, elsewhere, example};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 #[derive(Parser)]
 #[command(
     about = "A real Kubernetes on this machine, in network namespaces",
-    after_help = "Examples:\n  cargo e2e up                        one node\n  cargo e2e up --nodes 3 --name big   three nodes, beside the first cluster\n  cargo e2e status\n  cargo e2e down --all\n  cargo e2e test                      the end-to-end tests, on three nodes of their own\n  cargo e2e api-server                only etcd and an API server, in the foreground, without root"
+    after_help = EXAMPLES
 )]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  cargo e2e up                        one node, the operator and a SpreadCluster; says what to type next
+  cargo e2e up --nodes 3 --name big   three nodes, beside the first cluster
+  cargo e2e up --bare                 only Kubernetes
+  cargo e2e status
+  cargo e2e down --all
+  cargo e2e test                      the end-to-end tests, on three nodes of their own
+  cargo e2e test --kubeconfig FILE    those that need no node of this machine, on any cluster
+  cargo e2e api-server                only etcd and an API server, in the foreground, without root";
+
 #[derive(Subcommand)]
 enum Task {
-    /// Bring a cluster up.
+    /// Bring a cluster up, with the operator and an example that is Ready.
     Up {
         /// Name; clusters of different names stand side by side.
         #[arg(long, default_value = "spread")]
@@ -30,6 +43,9 @@ enum Task {
         /// Addresses of nodes, pods and services.
         #[arg(long, value_enum, default_value = "ipv4")]
         ip_family: Family,
+        /// Only Kubernetes: neither operator nor example.
+        #[arg(long)]
+        bare: bool,
     },
     /// Remove a cluster: nothing of it stays.
     Down {
@@ -48,19 +64,39 @@ enum Task {
         #[arg(long, default_value = "spread")]
         name: String,
     },
+    /// Build this project's images and write them as archives.
+    Images {
+        /// Folder to write them to.
+        #[arg(long, value_name = "FOLDER")]
+        output: PathBuf,
+    },
     /// Run the end-to-end tests on a cluster of their own, which is removed afterwards.
     Test {
         /// Only tests whose names contain this.
         filter: Option<String>,
         /// Use this cluster, as it is, and leave it.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "kubeconfig")]
         cluster: Option<String>,
+        /// Use the cluster of this kubeconfig. Images are loaded into one of `kind`; others must have them.
+        #[arg(long, value_name = "FILE")]
+        kubeconfig: Option<PathBuf>,
         /// Nodes of the tests' own cluster.
         #[arg(long, default_value_t = 3)]
         nodes: usize,
     },
     /// Say in one line why no cluster can be had here, and exit with 1; or nothing, and exit with 0.
-    Missing,
+    Missing {
+        /// Why no API server alone can be had.
+        #[arg(long)]
+        api_server: bool,
+    },
+    /// Install and build what a cluster needs, and try a container; says in one line of its output what can't be had,
+    /// and exits with 1.
+    Prepare {
+        /// Only what an API server alone needs.
+        #[arg(long)]
+        api_server: bool,
+    },
     /// Run etcd and an API server in the foreground until Ctrl-C.
     ApiServer {
         /// With Kubernetes' controllers.
@@ -91,16 +127,19 @@ fn main() -> ExitCode {
 
 fn run(task: Task) -> Result<()> {
     match task {
-        Task::Load { name } => load(&Cluster::find(&name)?),
-        Task::Test { filter, cluster, nodes } => test(filter, cluster, nodes),
-        Task::Missing => {
-            if let Some(missing) = spread_e2e::missing() {
-                println!("{missing}");
-                std::process::exit(1);
-            }
-            Ok(())
+        Task::Load { name } => example::load(&Cluster::find(&name)?, &Programs::build()?),
+        Task::Images { output } => images(&output),
+        Task::Test { filter, cluster, kubeconfig, nodes } => {
+            let given = kubeconfig.map(Site::Kubeconfig).or(cluster.map(Site::Up));
+            suite::run(given.unwrap_or(Site::Own { nodes }), filter)
         }
-        Task::Up { name, nodes, ip_family } => up(Options { name, nodes, family: ip_family }),
+        Task::Missing { api_server: false } => say(spread_e2e::missing()),
+        Task::Missing { api_server: true } => say(spread_e2e::missing_for_api_server()),
+        Task::Prepare { api_server: false } => say(reason(spread_e2e::prepare())),
+        Task::Prepare { api_server: true } => say(reason(spread_e2e::prepare_api_server())),
+        Task::Up { name, nodes, ip_family, bare } => {
+            up(Options { name, nodes, family: ip_family }, bare)
+        }
         Task::Down { name, all } => down(if all { Cluster::names() } else { vec![name] }),
         Task::Status => status(),
         Task::ApiServer { controllers } => api_server(controllers),
@@ -110,41 +149,42 @@ fn run(task: Task) -> Result<()> {
     }
 }
 
-fn up(options: Options) -> Result<()> {
+/// Why something can't be had, if it can't.
+fn say(missing: Option<String>) -> Result<()> {
+    if let Some(missing) = missing {
+        println!("{missing}");
+        std::process::exit(1);
+    }
+    Ok(())
+}
+
+/// An error as one line.
+fn reason(outcome: Result<()>) -> Option<String> {
+    let error = outcome.err()?;
+    let text = format!("{error:#}");
+    Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// What is up stays where only the example failed: whoever looks for the reason finds it.
+fn up(options: Options, bare: bool) -> Result<()> {
     let cluster = Cluster::up(options)?;
-    println!("\nexport KUBECONFIG={}", cluster.kubectl().kubeconfig().display());
+    let next = if bare {
+        format!("\nexport KUBECONFIG={}", cluster.kubectl().kubeconfig().display())
+    } else {
+        example::show(&cluster).with_context(|| {
+            let name = cluster.name();
+            format!("cluster {name} is up and stays; `cargo e2e down --name {name}` removes it")
+        })?
+    };
+    println!("{next}");
     Ok(())
 }
 
-fn load(cluster: &Cluster) -> Result<()> {
-    for image in spread_e2e::product::images()? {
-        let step = Step::start(format!("loading {}", image.name));
-        cluster.load(&image)?;
-        step.done();
+fn images(folder: &Path) -> Result<()> {
+    for archive in elsewhere::write_images(folder, &Programs::build()?)? {
+        println!("{}", archive.display());
     }
     Ok(())
-}
-
-/// The tests' own cluster goes whatever their outcome.
-fn test(filter: Option<String>, given: Option<String>, nodes: usize) -> Result<()> {
-    const OWN: &str = "test";
-    let name = given.clone().unwrap_or_else(|| OWN.to_owned());
-    if given.is_none() {
-        Cluster::down(OWN)?;
-        Cluster::up(Options { name: name.clone(), nodes, family: Family::Ipv4 })?;
-    }
-    let outcome = Cluster::find(&name).and_then(|cluster| load(&cluster)).and_then(|()| {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["test", "--locked", "--package", "spread-e2e", "--tests", "--"]);
-        cargo.args(["--ignored", "--test-threads=1", "--nocapture"]).args(filter);
-        let status = cargo.env("SPREAD_E2E_CLUSTER", &name).status()?;
-        anyhow::ensure!(status.success(), "the end-to-end tests ended with {status}");
-        Ok(())
-    });
-    if given.is_none() {
-        down(vec![name])?;
-    }
-    outcome
 }
 
 fn down(names: Vec<String>) -> Result<()> {

@@ -96,6 +96,17 @@ pub(crate) fn connect(cluster: &str, node: usize, plugged: bool) -> Result<()> {
     ip(&["-n", &hub(cluster), "link", "set", &port(node), state])
 }
 
+/// Drops what pods of a node send to a UDP port, of pods of the same node too; or lets it through again.
+pub(crate) fn drop_udp(cluster: &str, node: usize, port: u16, dropped: bool) -> Result<()> {
+    let (name, port) = (self::node(cluster, node), port.to_string());
+    let change = if dropped { "--insert" } else { "--delete" };
+    for program in ["iptables", "ip6tables"] {
+        let rule = ["FORWARD", "--protocol", "udp", "--dport", &port, "--jump", "DROP"];
+        ip(&[&["netns", "exec", &name, program, "--wait", change], &rule[..]].concat())?;
+    }
+    Ok(())
+}
+
 /// A node's end of the cable at the bridge.
 fn port(node: usize) -> String {
     format!("node{node}")

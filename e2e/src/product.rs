@@ -3,42 +3,68 @@
 use crate::image::{Image, USER};
 use crate::static_build;
 use anyhow::Result;
+use std::path::{Path, PathBuf};
 
 /// Where images would be pulled from; these are on the nodes already.
 const REGISTRY: &str = "ghcr.io/spread-operator";
 
-/// An image: its name, the programs in it, the first of which is started, and their packages.
+/// Packages with the programs of all images, and with those for people.
+const PACKAGES: [&str; 4] = ["spreadd", "spread-tools", "spread-operator", "kubectl-spread"];
+
+/// An image: its name, and the programs in it, the first of which is started.
 struct Recipe {
     name: &'static str,
     programs: &'static [&'static str],
-    packages: &'static [&'static str],
 }
 
-const RECIPES: [Recipe; 1] = [Recipe {
-    name: "spreadd",
-    programs: &["spreadd", "spread-user", "spread-flood", "spread-monitor"],
-    packages: &["spreadd", "spread-tools"],
-}];
+/// As in the `Dockerfile`.
+const RECIPES: [Recipe; 2] = [
+    Recipe {
+        name: "spreadd",
+        programs: &["spreadd", "spread-exchange", "spread-flood", "spread-monitor", "spread-user"],
+    },
+    Recipe { name: "spread-operator", programs: &["spread-operator"] },
+];
 
 /// Full name of an image, such as of `spreadd`.
 pub fn image_name(name: &str) -> String {
     format!("{REGISTRY}/{name}:{}", env!("CARGO_PKG_VERSION"))
 }
 
-/// Builds all programs and says what goes into which image.
-///
-/// # Errors
-/// As [`static_build::build`].
-pub fn images() -> Result<Vec<Image>> {
-    let packages: Vec<&str> =
-        RECIPES.iter().flat_map(|recipe| recipe.packages.iter().copied()).collect();
-    let folder = static_build::build(&packages)?;
-    let place = |program: &str| format!("/usr/local/bin/{program}");
-    let image = |recipe: &Recipe| Image {
-        name: image_name(recipe.name),
-        files: recipe.programs.iter().map(|name| (folder.join(name), place(name))).collect(),
-        entrypoint: vec![recipe.programs[0].to_owned()],
-        user: USER,
-    };
-    Ok(RECIPES.iter().map(image).collect())
+/// Static programs of this checkout.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    folder: PathBuf,
+}
+
+impl Programs {
+    /// Builds all of them.
+    ///
+    /// # Errors
+    /// As [`static_build::build`].
+    pub fn build() -> Result<Self> {
+        Ok(Self { folder: static_build::build(&PACKAGES)? })
+    }
+
+    /// Path of one of them.
+    pub fn path(&self, program: &str) -> PathBuf {
+        self.folder.join(program)
+    }
+
+    /// What goes into which image.
+    pub fn images(&self) -> Vec<Image> {
+        let place = |program: &str| format!("/usr/local/bin/{program}");
+        let image = |recipe: &Recipe| Image {
+            name: image_name(recipe.name),
+            files: recipe.programs.iter().map(|name| (self.path(name), place(name))).collect(),
+            entrypoint: vec![recipe.programs[0].to_owned()],
+            user: USER,
+        };
+        RECIPES.iter().map(image).collect()
+    }
+}
+
+/// A file of the checkout.
+pub fn checkout(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }

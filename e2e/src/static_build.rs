@@ -49,6 +49,14 @@ pub fn build_file(source: &Path, program: &Path) -> Result<()> {
     run::output(command.arg("-o").arg(program).arg(source)).map(drop)
 }
 
+/// Adds the target of static programs, if it is not there.
+///
+/// # Errors
+/// It can't be added.
+pub fn ensure_target() -> Result<()> {
+    add_target(&target())
+}
+
 fn add_target(target: &str) -> Result<()> {
     let installed = run::words(&["rustup", "target", "list", "--installed"]).unwrap_or_default();
     if installed.lines().any(|line| line == target) {

@@ -3,11 +3,13 @@
 //! * [`tests`] every test of the project, in the order in which a failure is cheapest to find;
 //! * [`purity`] the wall around the pure crates;
 //! * [`npm`] a real client library of others against a real daemon;
+//! * [`kubernetes`] the operator on a real API server, rings in real pods;
 //! * [`fuzz`] the fuzz targets in turn, and their seeds;
 //! * [`bench`] measurements with daemons in network namespaces of their own.
 
 mod bench;
 mod fuzz;
+mod kubernetes;
 mod npm;
 mod purity;
 mod steps;
@@ -28,7 +30,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Run every test: format, lints, purity, unit, property, transcript and process tests.
+    /// Run every test: format, lints, purity, unit, property, transcript and process tests, and those on a real Kubernetes.
     AllTests(tests::Arguments),
     /// Have the npm package `spread` talk through a real daemon (needs node and npm).
     Npm,

@@ -1,7 +1,7 @@
 //! Every test of the project.
 
 use crate::steps::{Steps, cargo, check};
-use crate::{npm, purity};
+use crate::{kubernetes, npm, purity};
 use anyhow::Result;
 
 /// How much to run.
@@ -10,6 +10,9 @@ pub struct Arguments {
     /// Leave out what only CI needs to see each time: format and lints.
     #[arg(long)]
     quick: bool,
+    /// Also what needs a real Kubernetes, which this builds and starts: some 20 minutes more, 10 of them once.
+    #[arg(long)]
+    kubernetes: bool,
 }
 
 /// Runs every test, cheapest failure first.
@@ -41,6 +44,26 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Some(missing) => steps.leave_out(client, &missing),
         None => steps.step(client, npm::run)?,
     }
+    on_kubernetes(&mut steps, arguments.kubernetes)?;
     steps.finish();
+    Ok(())
+}
+
+/// The operator on a real API server, and rings in real pods, where this machine can have them.
+fn on_kubernetes(steps: &mut Steps, wanted: bool) -> Result<()> {
+    let (operator, pods) = ("the operator on a real API server", "rings in real pods");
+    if !wanted {
+        steps.leave_out(operator, "add --kubernetes");
+        steps.leave_out(pods, "add --kubernetes");
+        return Ok(());
+    }
+    match kubernetes::missing_api_server()? {
+        Some(missing) => steps.leave_out(operator, &missing),
+        None => steps.step(operator, kubernetes::api_server_tests)?,
+    }
+    match kubernetes::missing_nodes()? {
+        Some(missing) => steps.leave_out(pods, &missing),
+        None => steps.step(pods, kubernetes::pod_tests)?,
+    }
     Ok(())
 }

@@ -107,3 +107,15 @@ fn two_clients_of_one_daemon_are_told_where_different_ones_are_wanted() {
         assert!(said.contains("two clients have the daemon d0"), "{said}");
     }
 }
+
+#[test]
+fn an_address_where_nobody_answers_is_left_and_tried_again() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = silent.local_addr().expect("its address").port();
+    for (output, said) in exchange([port, port], "12") {
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let again = said.matches("not connected yet").count();
+        assert!(again >= 2, "{again} times: {said}");
+        assert!(said.contains("did not answer in time"), "{said}");
+    }
+}

@@ -1,25 +1,42 @@
-//! What the tests share: a namespace of their own, daemons in pods, clients in pods.
+//! What the tests share: an API server, a namespace of their own, and what is shown when one fails.
 
 use serde_json::{Value, json};
-use spread_e2e::{Cluster, Kubectl, product};
-use std::process::Stdio;
+use spread_e2e::helm::{Helm, OPERATOR, SYSTEM};
+use spread_e2e::{Cluster, Kubectl};
+use std::path::Path;
 use std::time::Duration;
 
-/// For what should take seconds.
-pub const TIMEOUT: Duration = Duration::from_secs(120);
+/// For what should take seconds, on a machine with other things to do.
+pub const TIMEOUT: Duration = Duration::from_secs(180);
 
 /// A namespace with restricted pods, deleted when dropped.
 pub struct Bench {
-    pub cluster: Cluster,
+    kubectl: Kubectl,
+    /// One of this machine, whose nodes can be cut off.
+    cluster: Option<Cluster>,
     pub namespace: String,
 }
 
 impl Bench {
+    /// On the cluster that `SPREAD_E2E_CLUSTER` names, or that of the kubeconfig `SPREAD_E2E_KUBECONFIG`.
     pub fn new(namespace: &str) -> Self {
-        let name = std::env::var("SPREAD_E2E_CLUSTER")
-            .expect("SPREAD_E2E_CLUSTER names no cluster: use `cargo e2e test`");
-        let cluster = Cluster::find(&name).unwrap();
-        let bench = Self { cluster, namespace: namespace.to_owned() };
+        let (kubectl, cluster) = match std::env::var_os("SPREAD_E2E_KUBECONFIG") {
+            Some(file) => (Kubectl::new(Path::new(&file)).unwrap(), None),
+            None => {
+                let name = std::env::var("SPREAD_E2E_CLUSTER")
+                    .expect("SPREAD_E2E_CLUSTER names no cluster: use `cargo e2e test`");
+                let cluster = Cluster::find(&name).unwrap();
+                (cluster.kubectl().clone(), Some(cluster))
+            }
+        };
+        let bench = Self { kubectl, cluster, namespace: namespace.to_owned() };
+        // An earlier run's may be on its way out.
+        bench.wait("the namespace to be free", || {
+            let found =
+                bench.kubectl().run(&["get", "namespace", namespace, "--ignore-not-found"])?;
+            anyhow::ensure!(found.is_empty(), "{found}");
+            Ok(())
+        });
         let manifest = json!({
             "apiVersion": "v1", "kind": "Namespace",
             "metadata": {
@@ -31,44 +48,83 @@ impl Bench {
         bench
     }
 
+    /// With an operator that is ready: a test before may have taken it away.
+    pub fn with_operator(namespace: &str) -> Self {
+        let bench = Self::new(namespace);
+        bench.helm().install_operator().unwrap();
+        bench
+    }
+
+    /// A cluster of this machine with so many nodes, which can be cut off and whose API server can be stopped. Says
+    /// what is left out where there is none.
+    pub fn own_cluster(&self, nodes: usize) -> Option<&Cluster> {
+        let cluster = self.cluster.as_ref().filter(|cluster| cluster.nodes() >= nodes);
+        if cluster.is_none() {
+            println!("left out: it needs a cluster of `cargo e2e up --nodes {nodes}`");
+        }
+        cluster
+    }
+
     pub fn kubectl(&self) -> &Kubectl {
-        self.cluster.kubectl()
+        &self.kubectl
+    }
+
+    pub fn helm(&self) -> Helm {
+        Helm::new(&self.kubectl).unwrap()
     }
 
     /// Runs kubectl in the namespace.
     pub fn run(&self, arguments: &[&str]) -> String {
-        let namespace = format!("--namespace={}", self.namespace);
-        self.kubectl().run(&[&[namespace.as_str()], arguments].concat()).unwrap()
+        self.kubectl().run(&self.inside(arguments)).unwrap()
     }
 
     /// An object or list in the namespace.
     pub fn get(&self, arguments: &[&str]) -> Value {
+        self.try_get(arguments).unwrap()
+    }
+
+    /// The same where it may not be there, or nobody may answer.
+    pub fn try_get(&self, arguments: &[&str]) -> anyhow::Result<Value> {
         let namespace = format!("--namespace={}", self.namespace);
-        self.kubectl().get(&[&[namespace.as_str()], arguments].concat()).unwrap()
+        self.kubectl().get(&[&[namespace.as_str()], arguments].concat())
     }
 
-    /// What a daemon's admin endpoint says of itself.
-    pub fn daemon_status(&self, pod: &str) -> anyhow::Result<Value> {
-        let path =
-            format!("--raw=/api/v1/namespaces/{}/pods/{pod}:4805/proxy/status", self.namespace);
-        Ok(serde_json::from_str(&self.kubectl().run(&["get", &path])?)?)
+    /// Waits until something holds; an error is what is told when it never does.
+    pub fn wait<T>(&self, what: &str, until: impl Fn() -> anyhow::Result<T>) -> T {
+        self.kubectl().wait(what, TIMEOUT, |_| until().map(Some)).unwrap()
     }
 
-    /// Waits until each of the pods says that exactly these daemons are in its ring.
-    pub fn wait_ring(&self, pods: &[String], members: &[String]) {
-        let what = format!("{pods:?} to be in a ring of {members:?}");
-        self.kubectl()
-            .wait(&what, TIMEOUT, |_| {
-                for pod in pods {
-                    let status = self.daemon_status(pod)?;
-                    let list = status["members"].as_array().cloned().unwrap_or_default();
-                    let names: Vec<&str> =
-                        list.iter().filter_map(|one| one["name"].as_str()).collect();
-                    anyhow::ensure!(names == *members, "{pod} says {names:?}");
-                }
-                Ok(Some(()))
-            })
-            .unwrap();
+    fn inside<'a>(&'a self, arguments: &[&'a str]) -> Vec<&'a str> {
+        // After the verb, or kubectl takes no plugin for it.
+        let mut all = arguments.to_vec();
+        all.extend(["--namespace", self.namespace.as_str()]);
+        all
+    }
+
+    /// What there is, for whoever reads a failure.
+    fn show(&self) {
+        let operator = format!("deployment/{OPERATOR}");
+        for words in [
+            &["get", "spreadclusters", "--output=yaml"][..],
+            &["get", "pods", "--output=wide"],
+            &["get", "events", "--sort-by=.lastTimestamp"],
+            &["logs", "--selector=app", "--all-containers", "--prefix", "--tail=40"],
+            &[
+                "logs",
+                "--selector=spread-operator.dev/cluster",
+                "--all-containers",
+                "--prefix",
+                "--tail=40",
+            ],
+        ] {
+            self.print(&self.inside(words));
+        }
+        self.print(&["logs", "--namespace", SYSTEM, &operator, "--all-pods", "--tail=60"]);
+    }
+
+    fn print(&self, words: &[&str]) {
+        let shown = self.kubectl().run(words).unwrap_or_else(|error| error.to_string());
+        eprintln!("--- kubectl {}\n{shown}", words.join(" "));
     }
 }
 
@@ -80,26 +136,7 @@ impl Drop for Bench {
                 return;
             }
         }
-        let _ = self.kubectl().run(&["delete", "namespace", &self.namespace, "--grace-period=1"]);
-    }
-}
-
-impl Bench {
-    /// What there is, for whoever reads a failure.
-    fn show(&self) {
-        let namespace = format!("--namespace={}", self.namespace);
-        for words in [
-            &["get", "pods", "--output=wide"][..],
-            &["get", "events", "--sort-by=.lastTimestamp"],
-            &["logs", "--selector=app", "--all-containers", "--prefix", "--tail=20"],
-        ] {
-            let shown = self.kubectl().run(&[words, &[namespace.as_str()]].concat());
-            eprintln!(
-                "--- kubectl {}\n{}",
-                words.join(" "),
-                shown.unwrap_or_else(|error| error.to_string())
-            );
-        }
+        let _ = self.kubectl().run(&["delete", "namespace", &self.namespace, "--wait=false"]);
     }
 }
 
@@ -117,82 +154,7 @@ pub fn restricted_pod() -> Value {
     json!({"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}})
 }
 
-/// A client in a pod of its own that sends numbered messages through some daemons until it is judged.
-pub struct Flood<'a> {
-    bench: &'a Bench,
-    pod: String,
-}
-
-impl<'a> Flood<'a> {
-    /// Starts it through these daemons' pods, on a node if one is named; returns when messages flow.
-    pub fn start(bench: &'a Bench, pods: &[String], node: Option<&str>) -> Self {
-        let pod = "flood".to_owned();
-        let host = |pod: &String| format!("{pod}.ring.{}.svc.cluster.local", bench.namespace);
-        let mut arguments: Vec<String> =
-            pods.iter().map(|pod| format!("--server=4803@{}", host(pod))).collect();
-        // Longer than any test: it is asked to end.
-        let fixed = ["--rate=500", "--bytes=100", "--duration=3600", "--warmup=0", "--json"];
-        arguments.extend(fixed.map(str::to_owned));
-        let manifest = json!({
-            "apiVersion": "v1", "kind": "Pod",
-            "metadata": {"name": pod, "namespace": bench.namespace, "labels": {"app": "flood"}},
-            "spec": {
-                "restartPolicy": "Never",
-                "nodeName": node,
-                "automountServiceAccountToken": false,
-                "securityContext": restricted_pod(),
-                "containers": [{
-                    "name": "flood",
-                    "image": product::image_name("spreadd"),
-                    "imagePullPolicy": "Never",
-                    "command": ["spread-flood"],
-                    "args": arguments,
-                    "securityContext": restricted(),
-                }],
-            },
-        });
-        bench.kubectl().apply(&manifest.to_string()).unwrap();
-        let flood = Self { bench, pod };
-        let flows = |_: &Kubectl| {
-            let status = bench.daemon_status(&pods[0])?;
-            anyhow::ensure!(flood.phase() == "Running", "the flood's pod is {}", flood.phase());
-            Ok(status["counters"]["payloads_delivered"]
-                .as_u64()
-                .filter(|count| *count > 500)
-                .map(drop))
-        };
-        bench.kubectl().wait("messages to flow", TIMEOUT, flows).unwrap();
-        flood
-    }
-
-    fn phase(&self) -> String {
-        let pod = self.bench.get(&["pod", &self.pod]);
-        pod["status"]["phase"].as_str().unwrap_or_default().to_owned()
-    }
-
-    /// Ends it and checks that nothing was lost, doubled or in another order.
-    pub fn judge(self) -> Value {
-        assert_eq!(self.phase(), "Running", "{}", self.bench.run(&["logs", &self.pod]));
-        // Its log goes with the pod: read it meanwhile.
-        let namespace = format!("--namespace={}", self.bench.namespace);
-        let kubectl = self.bench.kubectl();
-        let mut log = kubectl.command(&[&namespace, "logs", "--follow", &self.pod]);
-        let log = log.stdout(Stdio::piped()).spawn().unwrap();
-        self.bench.run(&["delete", "pod", &self.pod, "--grace-period=60"]);
-        let said = String::from_utf8(log.wait_with_output().unwrap().stdout).unwrap();
-        let report: Value =
-            serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"));
-        assert!(report["sent"].as_u64().unwrap() > 0, "{report}");
-        assert_eq!(report["lost"], 0, "{report}");
-        assert_eq!(report["doubled"], 0, "{report}");
-        assert_eq!(report["one_order"], true, "{report}");
-        assert_eq!(report["ended"], json!([]), "{report}");
-        let [gap, at] =
-            ["longest_gap_milliseconds", "longest_gap_at_seconds"].map(|key| &report[key]);
-        println!(
-            "{} messages in {} s, longest gap {gap} ms at {at} s",
-            report["sent"], report["seconds"]
-        );
-        report
-    }
+/// The number of one of this machine's nodes.
+pub fn node_number(name: &str) -> usize {
+    name.trim_start_matches("node").parse().unwrap()
 }

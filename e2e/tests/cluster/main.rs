@@ -5,3 +5,6 @@
 
 mod bench;
 mod daemon_pods;
+mod flood;
+mod operator_pods;
+mod ring;

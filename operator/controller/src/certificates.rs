@@ -95,10 +95,12 @@ pub fn client_config(
         .context("tls.crt is no certificate")?;
     let key = PrivateKeyDer::from_pem_slice(key).context("tls.key is no key")?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_client_auth_cert(chain, key)?;
+    // Tickets of thousands of daemons would cost more memory than handshakes cost time.
+    config.resumption = rustls::client::Resumption::disabled();
     Ok(Arc::new(config))
 }
 

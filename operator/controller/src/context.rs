@@ -2,6 +2,7 @@
 
 use crate::admin::Poller;
 use crate::caches::Caches;
+use crate::kinds::prune;
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
 use crate::refusal;
@@ -118,8 +119,10 @@ impl Context {
     /// Remembers what was written into a Secret.
     pub fn remember(&self, cluster_uid: &str, written: &DynamicObject) {
         let name = written.metadata.name.clone().unwrap_or_default();
+        let mut kept = written.clone();
+        prune("Secret", &mut kept);
         let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-        secrets.insert((cluster_uid.to_owned(), name), written.clone());
+        secrets.insert((cluster_uid.to_owned(), name), kept);
     }
 
     /// Another replica may have written since: nothing that is remembered counts.

@@ -12,13 +12,13 @@ use crate::web;
 use crate::write::Writer;
 use anyhow::{Context as _, Result};
 use futures::{StreamExt as _, stream};
-use kube::Client;
 use kube::api::Api;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::{Config as ControllerConfig, Controller};
 use kube::runtime::events::{Recorder, Reporter};
-use kube::runtime::reflector::ObjectRef;
-use kube::runtime::watcher;
+use kube::runtime::reflector::{self, ObjectRef, reflector};
+use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{Client, Resource as _};
 use spread_operator_api::{PRODUCT, SpreadCluster};
 use spread_plan::OperatorDefaults;
 use std::collections::BTreeMap;
@@ -217,14 +217,15 @@ fn run_scope(
     });
     let triggers = stream::select(child_triggers, daemon_triggers);
     let mut stop = shared.stop.clone();
-    let controller = Controller::new(api, watcher::Config::default())
+    let (clusters, writer) = reflector::store();
+    let watched = reflector(writer, watcher(api, watcher::Config::default()).modify(prune_cluster));
+    let controller = Controller::for_stream(watched.applied_objects(), clusters.clone())
         .with_config(ControllerConfig::default().concurrency(CONCURRENCY).debounce(DEBOUNCE))
         .reconcile_on(triggers.map(|(namespace, name)| ObjectRef::new(&name).within(&namespace)))
         .reconcile_all_on(on_promotion(&shared.leadership))
         .graceful_shutdown_on(async move {
             let _ = stop.wait_for(|stop| *stop).await;
         });
-    let clusters = controller.store();
     let passes = {
         let context = Arc::clone(&context);
         controller.run(reconcile, |_, error: &std::convert::Infallible, _| match *error {}, context)
@@ -252,6 +253,11 @@ fn run_scope(
             () = side => {}
         }
     }
+}
+
+/// Who owns which field of an object is more than all the rest of it, and read by nobody here.
+fn prune_cluster(cluster: &mut Guarded) {
+    cluster.meta_mut().managed_fields = None;
 }
 
 /// Everything is looked at when this replica begins to lead.

@@ -18,8 +18,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Longest wait for anything; generous, for machines with other things to do.
-pub const TIMEOUT: Duration = Duration::from_secs(90);
+/// Longest wait for anything; generous, for machines with other things to do, and for several failures in a row: the
+/// operator waits up to a minute after each.
+pub const TIMEOUT: Duration = Duration::from_secs(300);
 
 fn plane() -> &'static ControlPlane {
     static PLANE: OnceLock<ControlPlane> = OnceLock::new();

@@ -15,6 +15,8 @@ const NUMBER: i16 = 1;
 const DIGEST: i16 = 2;
 /// Between two attempts to connect.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
+/// Longest wait for one attempt: a name server may still know the address of a pod that is gone, where nobody answers.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Exchange numbered messages with the other clients of a group: each sends as many, all have to receive everything once
@@ -80,15 +82,17 @@ async fn run(cli: &Cli) -> Result<()> {
 async fn connect(cli: &Cli, deadline: Instant) -> Result<(Sender, Receiver)> {
     let connector = Connector::new(&cli.user);
     loop {
-        match timeout_at(deadline, connector.connect(&cli.server)).await {
+        let attempt_end = deadline.min(Instant::now() + ATTEMPT_TIMEOUT);
+        let error = match timeout_at(attempt_end, connector.connect(&cli.server)).await {
             Ok(Ok(session)) => return Ok(session),
-            Ok(Err(error)) if Instant::now() + RETRY_INTERVAL < deadline => {
-                eprintln!("not connected yet: {error}");
-                sleep(RETRY_INTERVAL).await;
-            }
-            Ok(Err(error)) => return Err(error).context("no daemon lets this client in"),
-            Err(_) => bail!("{} did not answer in time", cli.server),
+            Ok(Err(error)) => anyhow!(error),
+            Err(_) => anyhow!("{} did not answer in time", cli.server),
+        };
+        if Instant::now() + RETRY_INTERVAL >= deadline {
+            return Err(error).context("no daemon lets this client in");
         }
+        eprintln!("not connected yet: {error}");
+        sleep(RETRY_INTERVAL).await;
     }
 }
 

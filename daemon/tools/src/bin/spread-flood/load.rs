@@ -1,6 +1,6 @@
 //! Senders: at a rate, or as many as may be in flight.
 
-use crate::payload::Payload;
+use crate::payload::{self, Payload};
 use spread_client::{Sender, Service};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -49,7 +49,7 @@ impl Load {
                 return number;
             }
             let sent = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
-            let run = std::process::id();
+            let run = payload::run();
             Payload { sender: index as u32, run, number, sent }.write(&mut body);
             let done = handle.block_on(sender.multicast(self.service, &[&self.group], 0, &body));
             if done.is_err() {

@@ -114,6 +114,8 @@ async fn run(cli: &Cli) -> Result<bool> {
     let most = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
     rustix::process::setrlimit(rustix::process::Resource::Nofile, most)?;
     let (senders, receivers) = connect(cli).await?;
+    // Whoever reads this in a log knows that messages flow from here on.
+    eprintln!("{} senders and {} receivers: sending", senders.len(), receivers.len());
     let origin = Instant::now();
     let window = Arc::new(Window::new(senders.len(), receivers.len(), cli.in_flight));
     let measured = measured(cli);
@@ -191,7 +193,7 @@ fn measured(cli: &Cli) -> (Duration, Duration) {
 async fn connect(cli: &Cli) -> Result<(Vec<Sender>, Vec<Receiver>)> {
     let connector = |name| Connector::new(name).message_bytes(cli.message_bytes);
     let (mut senders, mut receivers) = (Vec::new(), Vec::new());
-    let tag = std::process::id() % 1000;
+    let tag = payload::run() % 1000;
     let sending = cli.sending_daemons.unwrap_or(cli.server.len());
     let failed = |server: &str| format!("cannot connect to {server}");
     let mut joined = Vec::new();

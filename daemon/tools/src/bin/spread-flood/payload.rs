@@ -1,9 +1,22 @@
 //! What a message of the flood says in its first bytes.
 
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::OnceLock;
+
 /// Bytes that it takes.
 pub(crate) const BYTES: usize = 28;
 /// Tells messages of the flood from others.
 const MAGIC: u32 = 0x666c_6f6f;
+
+/// Distinguishes this run from others at the same daemons. Process ids do not: each container's first process has 1.
+pub(crate) fn run() -> u32 {
+    static RUN: OnceLock<u32> = OnceLock::new();
+    *RUN.get_or_init(|| {
+        let [_, _, _, _, bytes @ ..] =
+            RandomState::new().hash_one(std::process::id()).to_le_bytes();
+        u32::from_le_bytes(bytes)
+    })
+}
 
 /// Head of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Receivers: count, check the order, take times.
 
 use crate::load::Window;
-use crate::payload::Payload;
+use crate::payload::{self, Payload};
 use hdrhistogram::Histogram;
 use spread_client::{Cause, Event, Message, Receiver, Sender};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -135,19 +135,19 @@ impl Received {
     }
 
     fn message(&mut self, message: &Message, now: Duration) -> bool {
-        let Some(payload) = Payload::read(&message.payload) else { return false };
-        let Some(count) = self.counts.get_mut(payload.sender as usize) else { return false };
-        if payload.run != std::process::id() {
+        let Some(head) = Payload::read(&message.payload) else { return false };
+        let Some(count) = self.counts.get_mut(head.sender as usize) else { return false };
+        if head.run != payload::run() {
             return false;
         }
-        if payload.number < *count {
+        if head.number < *count {
             self.doubled += 1;
             return true;
         }
-        self.missed += payload.number - *count;
-        *count = payload.number + 1;
-        (payload.sender, payload.number).hash(&mut self.order);
-        let sent = Duration::from_nanos(payload.sent);
+        self.missed += head.number - *count;
+        *count = head.number + 1;
+        (head.sender, head.number).hash(&mut self.order);
+        let sent = Duration::from_nanos(head.sent);
         if sent >= self.measured.0 && sent <= self.measured.1 {
             let micros = u64::try_from(now.saturating_sub(sent).as_micros()).unwrap_or(u64::MAX);
             self.latency.saturating_record(micros.max(1));
