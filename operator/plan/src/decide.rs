@@ -132,7 +132,8 @@ pub(crate) fn next_to_roll(
             SlotFact::Running { in_ring, ready, outdated: old } => {
                 whole &= in_ring || !to_be_filled(slot);
                 under_way |= !ready && !old;
-                if old && !ready {
+                // A probe may lag behind: whoever is in the ring serves.
+                if old && !ready && !in_ring {
                     broken = Some(slot);
                 } else if old {
                     outdated = Some(slot);

@@ -88,6 +88,21 @@ fn a_new_image_rolls_one_daemon_at_a_time_the_highest_first() {
     assert_eq!(world.decide().action, Action::Steady);
 }
 
+/// The ring was whole before the kubelet's probes had said so of any pod.
+#[test]
+fn daemons_in_the_ring_are_rolled_in_turn_though_their_probes_lag() {
+    let mut world = World::running(3, 5);
+    world.cluster.spec.image = "spreadd:2".to_owned();
+    world.pods.iter_mut().for_each(|pod| pod.ready = false);
+    assert_eq!(world.decide().action, Action::Roll { slot: 2 });
+    world.pods[2].terminating = true;
+    assert_eq!(
+        world.decide().action,
+        Action::Steady,
+        "the others serve, and are not replaced with it"
+    );
+}
+
 #[test]
 fn a_split_ring_is_not_rolled() {
     let mut world = World::running(3, 5);
