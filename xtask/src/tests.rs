@@ -10,7 +10,7 @@ pub struct Arguments {
     /// Leave out what only CI needs to see each time: format and lints.
     #[arg(long)]
     quick: bool,
-    /// Also what needs a real Kubernetes, which this builds and starts: some 20 minutes more, 10 of them once.
+    /// Also what needs a real Kubernetes, which this builds (once) and starts: minutes more.
     #[arg(long)]
     kubernetes: bool,
 }

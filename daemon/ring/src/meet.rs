@@ -20,7 +20,7 @@ use spread_wire::time::Instant;
 
 /// A daemon given up for silence is not merged with again at once: an unreachable pair would flap.
 const SHUN: Duration = Duration::from_millis(600);
-/// Each time in a row doubles it, up to this: a healed network is one ring again in less than two seconds.
+/// Each further time doubles it until the two were members together, up to this: a healed network is one ring again in less than two seconds.
 const SHUN_MOST: Duration = Duration::from_millis(1200);
 /// Most daemons remembered as silent.
 const SHUNNED: usize = 1024;
