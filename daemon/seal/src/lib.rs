@@ -21,7 +21,7 @@ pub use keys::{KEY_BYTES, Key, KeyFileError, parse_keys};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Prk, Salt};
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use replay::Window;
 use spread_wire::ids::{BootId, RingNumber, Slot};
 use std::collections::BTreeMap;
@@ -204,7 +204,8 @@ impl Seal {
         if envelope[1] != VERSION {
             return Err(OpenError::UnknownVersion);
         }
-        let head = envelope.split_to(HEADER_BYTES);
+        let head: [u8; HEADER_BYTES] = core::array::from_fn(|at| envelope[at]);
+        envelope.advance(HEADER_BYTES);
         let (id, newest) = (number(&head[2..6]) as u32, number(&head[6..10]) as u32);
         let ring = number(&head[10..14]) as u32;
         let (slot, boot) = (Slot(number(&head[14..16]) as u16), BootId(number(&head[16..32])));
@@ -232,7 +233,7 @@ impl Seal {
             return Err(OpenError::UnknownKey);
         };
         if let Some(key) = &sender.key {
-            let opened = key.open_in_place(nonce(counter), Aad::from(&head[..]), &mut envelope);
+            let opened = key.open_in_place(nonce(counter), Aad::from(&head), &mut envelope);
             let length = opened.map_err(|_| OpenError::WrongKey)?.len();
             envelope.truncate(length);
         }

@@ -6,18 +6,20 @@ use crate::link::Multicast;
 use crate::service::bits;
 use bytes::Bytes;
 
-/// Header and groups of a delivered message; the body follows as it was sent.
-#[must_use]
-pub fn delivered_head(sender: &PrivateName, message: &Multicast, layout: &Layout) -> Bytes {
-    let mut head =
-        Vec::with_capacity(layout.header_bytes() + message.groups.len() * layout.name_bytes);
+/// Appends header and groups of a delivered message; the body follows as it was sent.
+pub fn put_delivered_head(
+    to: &mut Vec<u8>,
+    sender: &PrivateName,
+    message: &Multicast,
+    layout: &Layout,
+) {
+    to.reserve(layout.header_bytes() + message.groups.len() * layout.name_bytes);
     let word = message.service as u32 | message.extra_bits;
     let counts = (message.groups.len(), message.hint, message.payload.len());
-    put_header(&mut head, word, &sender.0, counts, layout);
+    put_header(to, word, &sender.0, counts, layout);
     for group in &message.groups {
-        put_name(&mut head, &group.0, layout.name_bytes);
+        put_name(to, &group.0, layout.name_bytes);
     }
-    head.into()
 }
 
 /// A refused request, back to its sender. `request_bits` is what it asked in the words of a view: CAUSED_BY_JOIN,

@@ -135,8 +135,7 @@ pub(super) fn write_message(to: &mut Writer, message: &Multicast) {
 pub(super) fn read_message(from: &mut Reader) -> Result<Multicast, ReadError> {
     let service = Service::from_bits(u32::from(from.u8()?)).ok_or(ReadError::Bounds)?;
     let extra_bits = from.u32()?;
-    let mut hint = [0; 4];
-    hint.copy_from_slice(&from.bytes(4)?);
+    let hint = from.array()?;
     let count = from.count(DESTINATIONS)?;
     let groups = (0..count).map(|_| read_group(from)).collect::<Result<_, _>>()?;
     Ok(Multicast { service, extra_bits, hint, groups, payload: from.rest() })

@@ -288,8 +288,7 @@ fn read_message(reader: &mut Reader) -> Result<Multicast, ReadError> {
         service = Service::Fifo;
     }
     let extra_bits = reader.u32()?;
-    let mut hint = [0; 4];
-    hint.copy_from_slice(&reader.bytes(4)?);
+    let hint = reader.array()?;
     let count = reader.count(DESTINATIONS)?;
     let groups = (0..count).map(|_| read_group(reader)).collect::<Result<_, _>>()?;
     Ok(Multicast { service, extra_bits, hint, groups, payload: reader.rest() })

@@ -1,6 +1,6 @@
 //! A bounded reader and a writer for packets. Reading never panics.
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 
 /// A packet that can't be read. Its sender is to blame; nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,7 +16,7 @@ pub enum ReadError {
     Unknown(u8),
 }
 
-/// Reads fields from the front of a packet.
+/// Reads fields from the front of a packet. Only [`Reader::bytes`] counts one more owner of it.
 #[derive(Clone, Debug)]
 pub struct Reader(Bytes);
 
@@ -49,20 +49,25 @@ impl Reader {
     /// One byte.
     pub fn u8(&mut self) -> Result<u8, ReadError> {
         let first = *self.0.first().ok_or(ReadError::Short)?;
-        self.0 = self.0.slice(1..);
+        self.0.advance(1);
         Ok(first)
+    }
+
+    /// So many bytes as they are.
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], ReadError> {
+        let array = *self.0.first_chunk::<N>().ok_or(ReadError::Short)?;
+        self.0.advance(N);
+        Ok(array)
     }
 
     /// A fixed 64-bit number, little-endian.
     pub fn u64(&mut self) -> Result<u64, ReadError> {
-        let bytes = self.bytes(8)?;
-        Ok(bytes.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
+        self.array().map(u64::from_le_bytes)
     }
 
     /// A fixed 128-bit number, little-endian.
     pub fn u128(&mut self) -> Result<u128, ReadError> {
-        let bytes = self.bytes(16)?;
-        Ok(bytes.iter().rev().fold(0, |sum, byte| sum << 8 | u128::from(*byte)))
+        self.array().map(u128::from_le_bytes)
     }
 
     /// A number in groups of seven bits, low group first; at most ten bytes.
