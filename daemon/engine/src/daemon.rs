@@ -82,9 +82,11 @@ impl Daemon {
         self.pump(now);
     }
 
-    /// Takes a packet.
-    pub fn handle_received(&mut self, now: Instant, received: Received) {
-        self.ring.handle_received(now, received);
+    /// Takes packets in the order in which they came.
+    pub fn handle_received(&mut self, now: Instant, received: impl IntoIterator<Item = Received>) {
+        for received in received {
+            self.ring.handle_received(now, received);
+        }
         self.pump(now);
     }
 

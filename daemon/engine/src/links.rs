@@ -42,12 +42,17 @@ pub(crate) struct Links {
     last_number: u32,
     /// What is told now is about a message that only this daemon is known to have.
     hold: Option<Seq>,
+    /// The built-in endpoint's request that was applied last and not acknowledged yet: one word acknowledges a run of them.
+    applied: Option<RequestNumber>,
     outputs: VecDeque<EngineOutput>,
 }
 
 impl Links {
     pub(crate) fn poll_output(&mut self) -> Option<EngineOutput> {
-        self.outputs.pop_front()
+        self.outputs.pop_front().or_else(|| {
+            let (number, Builtin { link, .. }) = (self.applied.take()?, self.builtin?);
+            Some(EngineOutput::Link { link, event: LinkEvent::Acknowledged { number } })
+        })
     }
 
     pub(crate) fn set_builtin(&mut self, link: LinkId, uid: EndpointUid) {
@@ -141,7 +146,8 @@ impl Links {
         seq: Seq,
     ) {
         if endpoint == 0 {
-            return self.tell(0, LinkEvent::Acknowledged { number });
+            self.applied = Some(number);
+            return;
         }
         self.tell(endpoint, event);
         if let Some(remote) = self.remote.get_mut(&endpoint) {

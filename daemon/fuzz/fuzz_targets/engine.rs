@@ -128,7 +128,7 @@ impl World {
         let received =
             Received { from: address(from), slot: Slot(from as u16), boot: boot(from), packet };
         if let Some(daemon) = &mut self.daemons[to] {
-            daemon.handle_received(self.now, received);
+            daemon.handle_received(self.now, [received]);
         }
         self.drain(to);
     }

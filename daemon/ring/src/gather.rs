@@ -110,10 +110,13 @@ impl Ring {
         gather.next_join = now + interval + jitter;
         let State::Gather(gather) = &self.phase else { return };
         let join = Packet::Join(self.join(gather));
+        let packets = self.encoded(&join);
         // The own slot's name may lead to another daemon that has it.
         for slot in (0..self.settings.slots).map(Slot) {
             for address in self.paths.tries(slot) {
-                self.send(Destination::Address(address), &join);
+                for packet in &packets {
+                    self.send_bytes(Destination::Address(address), packet.clone());
+                }
             }
         }
     }

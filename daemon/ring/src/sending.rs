@@ -12,13 +12,19 @@ use spread_wire::packet::{Join, Packet};
 impl Ring {
     /// Sends a packet; one that is too large travels in parts.
     pub(crate) fn send(&mut self, to: Destination, packet: &Packet) {
+        for bytes in self.encoded(packet) {
+            self.send_bytes(to, bytes);
+        }
+    }
+
+    /// A packet as it travels: whole, or in parts.
+    pub(crate) fn encoded(&mut self, packet: &Packet) -> Vec<Bytes> {
         let bytes = packet.encode();
         if bytes.len() <= self.settings.packet_bytes {
-            return self.send_bytes(to, bytes);
+            return vec![bytes];
         }
-        for part in self.parts.split(&bytes, self.me.claim, self.settings.packet_bytes) {
-            self.send_bytes(to, part.encode());
-        }
+        let parts = self.parts.split(&bytes, self.me.claim, self.settings.packet_bytes);
+        parts.iter().map(Packet::encode).collect()
     }
 
     pub(crate) fn send_bytes(&mut self, to: Destination, packet: Bytes) {

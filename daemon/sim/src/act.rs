@@ -106,7 +106,7 @@ impl World {
                 return;
             }
             let local = node.clock.local(self.now);
-            node.daemon().handle_received(local, received);
+            node.daemon().handle_received(local, [received]);
             self.pump(index);
         }
         while let Some((link, what)) = self.nodes[index].inbox.pop_front() {

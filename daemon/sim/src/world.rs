@@ -162,7 +162,7 @@ impl World {
             return node.keep(received);
         }
         let local = node.clock.local(self.now);
-        node.daemon().handle_received(local, received);
+        node.daemon().handle_received(local, [received]);
         self.pump(index);
     }
 

@@ -174,10 +174,15 @@ fn receive_batch(
         socket.try_io(Interest::READABLE, || state.recv(socket.into(), &mut slices, &mut metas));
     let Ok(count) = received else { return false };
     for (meta, buffer) in metas.iter().zip(buffers.chunks(RECEIVE_BYTES)).take(count) {
-        for packet in buffer[..meta.len].chunks(meta.stride.max(1)) {
-            // A socket of both families shows IPv4 addresses inside IPv6 ones.
-            let from = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
-            take(from, BytesMut::from(packet));
+        // A socket of both families shows IPv4 addresses inside IPv6 ones.
+        let from = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
+        // The packets of a burst share one buffer, and go together as they become stable.
+        let mut burst = BytesMut::from(&buffer[..meta.len]);
+        while burst.len() > meta.stride {
+            take(from, burst.split_to(meta.stride.max(1)));
+        }
+        if !burst.is_empty() {
+            take(from, burst);
         }
     }
     true

@@ -235,7 +235,7 @@ impl World {
         while let Some(entry) = self.flying.first_entry().filter(|entry| entry.key().0 <= now) {
             let (slot, received) = entry.remove();
             if let Some(node) = self.nodes.get_mut(&slot) {
-                node.daemon.handle_received(now, received);
+                node.daemon.handle_received(now, [received]);
                 self.pump(slot);
             }
         }
