@@ -1,6 +1,7 @@
 //! What the engine delivers, on its way to sessions (`client-protocol` sections 5, 6 and 9).
 
-use crate::front::{Front, QUEUE_LIMIT, UNDER_WAY_BYTES};
+use crate::front::{Front, FrontOutput, QUEUE_LIMIT, UNDER_WAY_BYTES};
+use crate::run::Run;
 use crate::settings::SlowReader;
 use bytes::Bytes;
 use spread_bugs::{Bug, planted};
@@ -10,19 +11,50 @@ use spread_wire::link::{Cause, Delivered, View};
 use spread_wire::service::bits;
 use spread_wire::time::Instant;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 impl Front {
-    /// A message: its head is built once, its body shared by all receivers.
-    pub(crate) fn deliver(&mut self, now: Instant, delivered: &Delivered, receivers: &[SessionId]) {
-        let head =
-            frame::delivered_head(&delivered.sender, &delivered.message, &self.settings.layout);
+    /// A message. What goes to the same sessions in a row is gathered; [`Front::flush_run`] hands it over.
+    pub(crate) fn deliver(
+        &mut self,
+        now: Instant,
+        delivered: &Delivered,
+        receivers: &Arc<[SessionId]>,
+    ) {
         let discards = delivered.message.extra_bits & bits::SELF_DISCARD != 0;
         let (endpoint, sender) = delivered.sender_session;
         let own = endpoint == self.settings.uid || planted(Bug::DiscardElsewhere);
-        let skip = (discards && own && !planted(Bug::DiscardIgnored)).then_some(sender);
-        let body = &delivered.message.payload;
-        for session in receivers.iter().filter(|session| Some(**session) != skip) {
-            self.queue(now, *session, &head, body);
+        if discards && own && !planted(Bug::DiscardIgnored) && receivers.contains(&sender) {
+            let others = receivers.iter().copied().filter(|session| *session != sender).collect();
+            return self.gather(now, delivered, &others);
+        }
+        self.gather(now, delivered, receivers);
+    }
+
+    fn gather(&mut self, now: Instant, delivered: &Delivered, receivers: &Arc<[SessionId]>) {
+        if self.run.is_empty() || !self.run.is_for(receivers) {
+            self.flush_run();
+            self.run = Run::new(now, receivers);
+        }
+        self.run.push(delivered, &self.settings.layout);
+        // Where messages are counted each is queued by itself.
+        let counted = matches!(self.settings.slow_reader, SlowReader::Disconnect { .. });
+        if counted || self.run.is_full() {
+            self.flush_run();
+        }
+    }
+
+    /// Queues the messages gathered so far. Everything else that a session gets comes after.
+    pub(crate) fn flush_run(&mut self) {
+        if self.run.is_empty() {
+            return;
+        }
+        let run = core::mem::take(&mut self.run);
+        let (now, messages) = (run.began, run.messages);
+        let receivers = Arc::clone(&run.receivers);
+        let chunks = run.into_chunks();
+        for session in receivers.iter() {
+            self.queue(now, *session, &chunks, messages);
         }
     }
 
@@ -40,7 +72,7 @@ impl Front {
             } else {
                 frames.entry(*own).or_insert_with(|| frame::view(view, *own, &layout)).clone()
             };
-            self.queue(now, *session, &bytes, &Bytes::new());
+            self.queue(now, *session, &[bytes], 1);
         }
     }
 
@@ -53,19 +85,25 @@ impl Front {
     ) {
         let bytes = frame::transition(group, id, &self.settings.layout);
         for session in receivers {
-            self.queue(now, *session, &bytes, &Bytes::new());
+            self.queue(now, *session, core::slice::from_ref(&bytes), 1);
         }
     }
 
-    /// Queues one message for a session, or ends the session if its queue says so.
-    pub(crate) fn queue(&mut self, now: Instant, session: SessionId, head: &Bytes, body: &Bytes) {
+    /// Queues whole messages for a session, or ends the session if its queue says so.
+    pub(crate) fn queue(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        chunks: &[Bytes],
+        messages: u64,
+    ) {
         let Some(id) = self.sessions.get(&session).and_then(|known| known.connection) else {
             return;
         };
         let Some(connection) = self.connections.get_mut(&id) else { return };
         match self.settings.slow_reader {
-            SlowReader::Disconnect { messages }
-                if connection.outbox.whole_messages() >= messages =>
+            SlowReader::Disconnect { messages: most }
+                if connection.outbox.whole_messages() >= most =>
             {
                 self.counters.slow_readers += 1;
                 return self.drop_connection(id);
@@ -82,7 +120,7 @@ impl Front {
         if connection.outbox.bytes() == 0 {
             connection.outbox.progress = now;
         }
-        connection.outbox.push(head.len() + body.len());
+        connection.outbox.push(chunks.iter().map(Bytes::len).sum());
         if matches!(self.settings.slow_reader, SlowReader::Block { .. })
             && connection.outbox.bytes() > self.settings.session_queue_bytes
             && !planted(Bug::FullUnnoticed)
@@ -93,14 +131,8 @@ impl Front {
                 > self.settings.session_queue_bytes.saturating_mul(QUEUE_LIMIT / 2);
             self.full.insert(id);
         }
-        self.counters.messages_delivered += 1;
-        let write = |chunk: &Bytes| crate::front::FrontOutput::Write {
-            connection: id,
-            chunk: chunk.clone(),
-        };
-        self.outputs.push_back(write(head));
-        if !body.is_empty() {
-            self.outputs.push_back(write(body));
-        }
+        self.counters.messages_delivered += messages;
+        let write = |chunk: &Bytes| FrontOutput::Write { connection: id, chunk: chunk.clone() };
+        self.outputs.extend(chunks.iter().map(write));
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::connection::{Connection, Outbox, State};
 use crate::reattach::Reattach;
+use crate::run::Run;
 use crate::settings::{FrontSettings, Peer, SlowReader};
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
@@ -103,17 +104,35 @@ pub struct Front {
     /// User parts of private names that are taken, half-open and closing ones included.
     pub(crate) names: BTreeSet<Bytes>,
     pub(crate) outputs: VecDeque<FrontOutput>,
+    /// Messages that the same sessions get, not queued yet.
+    pub(crate) run: Run,
     pub(crate) counters: Counters,
     /// Connections with more waiting than their bound.
     pub(crate) full: BTreeSet<ConnectionId>,
     /// What is not in the order for good yet.
-    pub(crate) requests: VecDeque<Request>,
+    pub(crate) requests: VecDeque<Held>,
     request_bytes: usize,
     pub(crate) last_request: RequestNumber,
     pub(crate) last_session: SessionId,
     paused: bool,
     pub(crate) reattach: Reattach,
     random: u64,
+}
+
+/// A request that is not in the order for good yet.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) number: RequestNumber,
+    /// What it counts against the bound.
+    bytes: usize,
+    /// To ask it once more; `None` where that never happens.
+    pub(crate) again: Option<RequestBody>,
+}
+
+impl Held {
+    pub(crate) fn request(&self) -> Option<Request> {
+        Some(Request { number: self.number, body: self.again.clone()? })
+    }
 }
 
 /// A session, connected or closing.
@@ -136,6 +155,7 @@ impl Front {
             sessions: BTreeMap::new(),
             names: BTreeSet::new(),
             outputs: VecDeque::new(),
+            run: Run::default(),
             counters: Counters::default(),
             full: BTreeSet::new(),
             requests: VecDeque::new(),
@@ -170,6 +190,7 @@ impl Front {
 
     /// Bytes arrived, split in any way.
     pub fn received(&mut self, now: Instant, id: ConnectionId, bytes: &[u8]) {
+        self.flush_run();
         let Some(connection) = self.connections.get_mut(&id) else { return };
         connection.input.extend_from_slice(bytes);
         while self.advance(now, id) {}
@@ -177,6 +198,7 @@ impl Front {
 
     /// The connection ended, or broke.
     pub fn closed(&mut self, _now: Instant, id: ConnectionId) {
+        self.flush_run();
         let state = self.connections.get(&id).map(|connection| &connection.state);
         if matches!(state, Some(State::Choice { .. })) {
             // A choice that is too short is refused, though the client may be gone.
@@ -202,10 +224,10 @@ impl Front {
     /// Something came over the link.
     pub fn link_event(&mut self, now: Instant, event: LinkEvent) {
         self.note_event(&event);
-        if let LinkEvent::Message(delivered, _) = &event
-            && !self.is_news(delivered)
-        {
-            return;
+        match &event {
+            LinkEvent::Message(delivered, _) if !self.is_news(delivered) => return,
+            LinkEvent::Message(..) | LinkEvent::Acknowledged { .. } => {}
+            _ => self.flush_run(),
         }
         match event {
             LinkEvent::Attached { epoch, last, sessions, .. } => {
@@ -227,6 +249,7 @@ impl Front {
 
     /// Time passed: handshakes that take too long and sessions that do not read are ended.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.flush_run();
         let slow = match self.settings.slow_reader {
             SlowReader::Block { timeout } => Some(timeout),
             SlowReader::Disconnect { .. } => None,
@@ -266,6 +289,9 @@ impl Front {
 
     /// The next thing to do; call until `None`.
     pub fn poll_output(&mut self) -> Option<FrontOutput> {
+        if self.outputs.is_empty() {
+            self.flush_run();
+        }
         self.outputs.pop_front()
     }
 
@@ -338,8 +364,11 @@ impl Front {
     pub(crate) fn request(&mut self, body: RequestBody) {
         self.last_request.0 += 1;
         let request = Request { number: self.last_request, body };
-        self.request_bytes += request_bytes(&request);
-        self.requests.push_back(request.clone());
+        let bytes = request_bytes(&request);
+        self.request_bytes += bytes;
+        // A built-in endpoint goes down with its daemon: it never sends again.
+        let again = self.settings.reattaches.then(|| request.body.clone());
+        self.requests.push_back(Held { number: request.number, bytes, again });
         if self.may_request() {
             self.outputs.push_back(FrontOutput::Request(request));
         }
@@ -349,7 +378,7 @@ impl Front {
     pub(crate) fn acknowledged(&mut self, number: RequestNumber) {
         while self.requests.front().is_some_and(|request| request.number <= number) {
             if let Some(request) = self.requests.pop_front() {
-                self.request_bytes -= request_bytes(&request);
+                self.request_bytes -= request.bytes;
             }
         }
         self.press();

@@ -2,7 +2,8 @@
 //!
 //! [`Front`] owns what applications see: handshake, names, access rules, delivery, slow readers. What is to be ordered goes to the
 //! engine as numbered requests; what the engine delivers goes to sessions as frames. `handshake` takes a connection to a session,
-//! `session` handles its requests, `delivery` what comes back, `access` the rules.
+//! `session` handles its requests, `delivery` what comes back (`run`: many messages at once), `access` the rules, `reattach` and `seen` a move to
+//! another daemon.
 
 mod access;
 mod connection;
@@ -10,6 +11,8 @@ mod delivery;
 mod front;
 mod handshake;
 mod reattach;
+mod run;
+mod seen;
 mod session;
 mod settings;
 

@@ -7,19 +7,14 @@
 //! Two that come from one component to another may have seen there what this one has ordered for the first time, because
 //! its sender too is one of those that came. So an endpoint keeps which requests of others it has seen.
 
-use crate::front::{Front, FrontOutput};
-use bytes::Bytes;
+use crate::front::{Front, FrontOutput, Held};
+use crate::seen::Seen;
 use spread_bugs::{Bug, planted};
 use spread_wire::frame;
-use spread_wire::ids::{
-    EndpointUid, Epoch, GroupId, GroupName, Position, RequestNumber, SessionId,
-};
+use spread_wire::ids::{Epoch, GroupId, GroupName, Position, RequestNumber, SessionId};
 use spread_wire::link::{Attach, Delivered, LinkEvent, RequestBody, View};
 use spread_wire::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Endpoints of which the last message is remembered.
-const SEEN_ENDPOINTS: usize = 4096;
 
 /// What an endpoint has to remember to attach again.
 #[derive(Debug, Default)]
@@ -35,8 +30,8 @@ pub(crate) struct Reattach {
     applied: RequestNumber,
     /// What its sessions with the membership flag were told of their groups.
     told: BTreeMap<GroupName, Told>,
-    /// The last request of each endpoint in another process that brought a message.
-    seen: BTreeMap<EndpointUid, RequestNumber>,
+    /// What it saw of endpoints in other processes.
+    seen: Seen,
 }
 
 /// A group as sessions know it.
@@ -141,14 +136,7 @@ impl Front {
         let (true, Some(number)) = (self.settings.reattaches, delivered.number) else {
             return true;
         };
-        let seen = &mut self.reattach.seen;
-        let last = seen.entry(delivered.sender_session.0).or_default();
-        let news = number > *last;
-        *last = number.max(*last);
-        if seen.len() > SEEN_ENDPOINTS {
-            // Whoever it is: most never send anything again.
-            seen.pop_first();
-        }
+        let news = self.reattach.seen.note(delivered.sender_session.0, number);
         news || planted(Bug::SeenTwice)
     }
 
@@ -173,7 +161,8 @@ impl Front {
         self.reattach.applied = self.reattach.applied.max(last);
         self.acknowledged(last);
         self.reattach.attached = true;
-        self.outputs.extend(self.requests.iter().cloned().map(FrontOutput::Request));
+        self.outputs
+            .extend(self.requests.iter().filter_map(Held::request).map(FrontOutput::Request));
     }
 
     /// The sessions' groups have lost everybody else.
@@ -186,7 +175,7 @@ impl Front {
             }
         }
         for (session, frame) in signals {
-            self.queue(now, session, &frame, &Bytes::new());
+            self.queue(now, session, &[frame], 1);
         }
     }
 
@@ -194,8 +183,9 @@ impl Front {
     fn catch_up(&mut self, now: Instant, last: RequestNumber) {
         let applied = self.reattach.applied;
         let ordered = self.requests.iter().filter(|r| r.number > applied && r.number <= last);
-        let small = ordered.filter(|r| !matches!(r.body, RequestBody::Multicast { .. }));
-        let bodies: Vec<RequestBody> = small.map(|request| request.body.clone()).collect();
+        let bodies = ordered.filter_map(|request| request.again.as_ref());
+        let small = bodies.filter(|body| !matches!(body, RequestBody::Multicast { .. }));
+        let bodies: Vec<RequestBody> = small.cloned().collect();
         let mut joined = BTreeSet::new();
         for body in bodies {
             match body {
@@ -207,7 +197,7 @@ impl Front {
                     let informed = self.sessions.get(&session).is_some_and(|s| s.membership);
                     if joined.remove(&(session, group.clone())) && informed || was {
                         let frame = frame::self_leave(&group, &self.settings.layout);
-                        self.queue(now, session, &frame, &Bytes::new());
+                        self.queue(now, session, &[frame], 1);
                     }
                 }
                 RequestBody::Multicast { .. } => {}
@@ -222,7 +212,7 @@ impl Front {
             known.remove(session);
         }
         for request in self.requests.iter().filter(|request| request.number > last) {
-            if let RequestBody::Open { session, .. } = &request.body {
+            if let Some(RequestBody::Open { session, .. }) = &request.again {
                 known.remove(session);
             }
         }

@@ -213,20 +213,30 @@ impl World {
         sender: EndpointUid,
         number: Option<u64>,
     ) {
-        let message = Multicast {
-            service: Service::Agreed,
-            extra_bits: 0,
-            hint: [0x80, 0, 0, 0x80],
-            groups: vec![GroupName::from("g")],
-            payload: Bytes::copy_from_slice(body),
-        };
-        let delivered = Delivered {
-            position: somewhere(),
-            sender: PrivateName::from("#other#d1"),
-            sender_session: (sender, SessionId(1)),
-            number: number.map(RequestNumber),
-            message,
-        };
+        let delivered = message(body, (sender, SessionId(1)), 0, number);
         self.event(LinkEvent::Message(Arc::new(delivered), Arc::from([session])));
+    }
+}
+
+/// A message to the group `g`.
+pub fn message(
+    body: &[u8],
+    sender_session: (EndpointUid, SessionId),
+    extra_bits: u32,
+    number: Option<u64>,
+) -> Delivered {
+    let message = Multicast {
+        service: Service::Agreed,
+        extra_bits,
+        hint: [0x80, 0, 0, 0x80],
+        groups: vec![GroupName::from("g")],
+        payload: Bytes::copy_from_slice(body),
+    };
+    Delivered {
+        position: somewhere(),
+        sender: PrivateName::from("#other#d1"),
+        sender_session,
+        number: number.map(RequestNumber),
+        message,
     }
 }

@@ -6,4 +6,5 @@ mod handshake;
 mod limits;
 mod moves;
 mod names;
+mod runs;
 mod slow;

@@ -1,7 +1,7 @@
 //! An endpoint in a process of its own that goes from one component to another.
 
 use crate::client::{World, settings, somewhere};
-use spread_front::FrontSettings;
+use spread_front::{ConnectionId, FrontSettings};
 use spread_wire::ids::{EndpointUid, Epoch, RequestNumber};
 use spread_wire::link::LinkEvent;
 
@@ -34,4 +34,25 @@ fn what_an_endpoint_has_seen_of_another_does_not_come_again() {
             assert_eq!(came, news || !reattaches, "{sender:?} {number:?}");
         }
     }
+}
+
+/// More endpoints than are remembered: whoever still sends is not forgotten for those that sent once.
+#[test]
+fn an_endpoint_that_goes_on_sending_is_remembered() {
+    const MANY: u128 = 6000;
+    let mut world = World::new(FrontSettings { reattaches: true, ..settings() });
+    let (epoch, last) = (Epoch(1), RequestNumber(0));
+    let sessions = [].into();
+    world.event(LinkEvent::Attached { epoch, last, sessions, position: somewhere() });
+    let session = world.open(1, "a");
+    // Lowest of all uids: it would be the first to go if that counted.
+    let steady = EndpointUid(1);
+    for other in 0..MANY {
+        world.deliver_of(session, b"x", steady, Some(other as u64 + 1));
+        world.deliver_of(session, b"x", EndpointUid(100 + other), Some(1));
+        world.front.written(world.now, ConnectionId(1), usize::MAX);
+    }
+    world.take_written(1);
+    world.deliver_of(session, b"x", steady, Some(MANY as u64));
+    assert!(world.take_written(1).is_empty(), "it came before");
 }

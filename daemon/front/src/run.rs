@@ -1,0 +1,78 @@
+//! Messages in a row that the same sessions get: their bytes are built once and shared by all.
+
+use bytes::Bytes;
+use spread_wire::frame::{Layout, put_delivered_head};
+use spread_wire::ids::SessionId;
+use spread_wire::link::Delivered;
+use spread_wire::time::Instant;
+use std::sync::Arc;
+
+/// A run of so many bytes goes to its sessions.
+const RUN_BYTES: usize = 64 << 10;
+/// Bodies of at least so many bytes are shared, smaller ones copied: that costs less than to count one more owner and to
+/// hand one more chunk to the kernel, for each receiver.
+const SHARED_BYTES: usize = 1024;
+
+/// A run that is being gathered; without messages it is nobody's.
+#[derive(Debug, Default)]
+pub(crate) struct Run {
+    /// Who gets it, each once.
+    pub(crate) receivers: Arc<[SessionId]>,
+    /// When it began.
+    pub(crate) began: Instant,
+    /// Messages in it.
+    pub(crate) messages: u64,
+    /// What is finished of its bytes, in order.
+    chunks: Vec<Bytes>,
+    /// What comes after: heads and small bodies.
+    tail: Vec<u8>,
+    bytes: usize,
+}
+
+impl Run {
+    /// One that begins with the next message.
+    pub(crate) fn new(now: Instant, receivers: &Arc<[SessionId]>) -> Self {
+        Self { receivers: Arc::clone(receivers), began: now, ..Self::default() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.messages == 0
+    }
+
+    /// Whether a message to these sessions continues it.
+    pub(crate) fn is_for(&self, receivers: &Arc<[SessionId]>) -> bool {
+        Arc::ptr_eq(&self.receivers, receivers) || self.receivers == *receivers
+    }
+
+    /// Whether it is long enough.
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes >= RUN_BYTES
+    }
+
+    pub(crate) fn push(&mut self, delivered: &Delivered, layout: &Layout) {
+        let before = self.tail.len();
+        put_delivered_head(&mut self.tail, &delivered.sender, &delivered.message, layout);
+        let body = &delivered.message.payload;
+        self.bytes += self.tail.len() - before + body.len();
+        self.messages += 1;
+        if body.len() < SHARED_BYTES {
+            self.tail.extend_from_slice(body);
+        } else {
+            self.finish_tail();
+            self.chunks.push(body.clone());
+        }
+    }
+
+    /// The bytes, in order.
+    pub(crate) fn into_chunks(mut self) -> Vec<Bytes> {
+        self.finish_tail();
+        self.chunks
+    }
+
+    fn finish_tail(&mut self) {
+        if !self.tail.is_empty() {
+            let next = Vec::with_capacity(self.tail.len());
+            self.chunks.push(core::mem::replace(&mut self.tail, next).into());
+        }
+    }
+}
