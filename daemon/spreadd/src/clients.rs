@@ -188,7 +188,6 @@ async fn run(
             // A session with far too much waiting has read.
             () = hub.room.notified(), if !waiting.is_empty() => {}
             _ = tick.tick() => {
-                snapshots.front_turns.fetch_add(1, Ordering::Relaxed);
                 let now = hub.now();
                 if hub.waits() {
                     hub.end_all();
@@ -196,8 +195,8 @@ async fn run(
                 hub.front.borrow_mut().handle_timeout(now);
                 hub.carry_out();
                 hub.press();
-                hub.write_snapshot(&snapshots);
             }
+            () = snapshots.front_loop.asked() => hub.write_snapshot(&snapshots),
             _ = stopping.asked.changed(), if !stopped => {
                 stopped = true;
                 snapshots.leaving.store(true, Ordering::Relaxed);
@@ -249,18 +248,27 @@ impl Hub {
 
     /// Hands events to the front as long as its sessions can take them; the rest stays.
     fn link_events(&self, events: &mut VecDeque<LinkEvent>) {
-        let mut index = 0;
-        while !self.front.borrow().overfull(self.now()) {
-            let Some(event) = events.pop_front() else { break };
-            let bytes = pressure::bytes(core::slice::from_ref(&event));
-            self.front.borrow_mut().link_event(self.now(), event);
+        loop {
+            let (now, mut front) = (self.now(), self.front.borrow_mut());
+            let (mut count, mut bytes) = (0, 0);
+            // Messages are queued together when they are carried out; anything else may fill a queue at once.
+            let mut fills = true;
+            while count < EVENTS_PER_FLUSH
+                && !(fills && front.overfull(now))
+                && let Some(event) = events.pop_front()
+            {
+                fills = !matches!(event, LinkEvent::Message(..));
+                bytes += pressure::bytes(core::slice::from_ref(&event));
+                front.link_event(now, event);
+                count += 1;
+            }
+            drop(front);
             self.pressure.taken(bytes);
-            index += 1;
-            if index % EVENTS_PER_FLUSH == 0 {
-                self.carry_out();
+            self.carry_out();
+            if count < EVENTS_PER_FLUSH {
+                break;
             }
         }
-        self.carry_out();
         self.press();
     }
 
@@ -363,6 +371,7 @@ impl Hub {
             ("client_messages_delivered".to_owned(), counters.messages_delivered),
         ]);
         snapshots.set_front(sessions.collect(), status.half_open, counters);
+        snapshots.front_loop.answer();
     }
 }
 

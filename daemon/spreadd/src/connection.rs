@@ -133,11 +133,12 @@ impl Connection {
         let mut queue = self.queue.borrow_mut();
         let mut total = 0;
         while !queue.is_empty() {
-            let slices: Vec<IoSlice<'_>> =
-                queue.iter().take(CHUNKS).map(|chunk| IoSlice::new(chunk)).collect();
+            let mut slices = [IoSlice::new(&[]); CHUNKS];
+            let count = queue.len().min(CHUNKS);
+            slices.iter_mut().zip(queue.iter()).for_each(|(to, chunk)| *to = IoSlice::new(chunk));
             let written = match &self.stream {
-                Stream::Tcp(stream) => stream.try_write_vectored(&slices),
-                Stream::Unix(stream) => stream.try_write_vectored(&slices),
+                Stream::Tcp(stream) => stream.try_write_vectored(&slices[..count]),
+                Stream::Unix(stream) => stream.try_write_vectored(&slices[..count]),
             };
             let mut written = match written {
                 Ok(written) => written,

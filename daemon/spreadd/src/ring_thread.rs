@@ -13,7 +13,7 @@ use spread_engine::{Daemon, DaemonOutput, LinkId};
 use spread_ring::{
     Configuration, ConfigurationKind, Destination, Output, Received, Refusal, Trace,
 };
-use spread_seal::{Key, OpenError, Seal};
+use spread_seal::{Key, OpenError, Opened, Seal};
 use spread_wire::ids::{RingNumber, Slot};
 use spread_wire::link::{LinkEvent, Request};
 use spread_wire::time::Instant;
@@ -32,11 +32,10 @@ const FIRST_GENERATION: u64 = 1;
 const REQUESTS_PER_TURN: usize = 256;
 /// Receive batches taken in one turn.
 const BATCHES_PER_TURN: usize = 8;
-/// How often it is looked whether names are to be looked up again, and snapshots written.
+/// How often it is looked whether names are to be looked up again.
 const RESOLVE_INTERVAL: Duration = Duration::from_millis(200);
 /// How often the key file is looked at.
 const KEY_INTERVAL: Duration = Duration::from_millis(500);
-const SNAPSHOT_INTERVAL: Duration = Duration::from_millis(100);
 /// An orderly leave takes no longer than this.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
 /// One log line per refused peer in this time.
@@ -187,16 +186,15 @@ impl Driver {
             self.daemon.resolved(self.clock.now(), slot, &addresses);
         }
         let mut names = tokio::time::interval(RESOLVE_INTERVAL);
-        let mut snapshot = tokio::time::interval(SNAPSHOT_INTERVAL);
         let mut look = tokio::time::interval(KEY_INTERVAL);
         let (mut leaving, mut leave_by) = (false, None);
+        let snapshots = Arc::clone(&self.snapshots);
         loop {
             self.carry_out();
             if let Some(end) = self.end.take() {
                 self.write_snapshot();
                 return end;
             }
-            self.snapshots.turn();
             let now = self.clock.now();
             self.daemon.set_congested(now, self.pressure.congested());
             self.carry_out();
@@ -206,6 +204,7 @@ impl Driver {
                 .map_or(Duration::from_secs(1), |deadline| deadline.since(now));
             tokio::select! {
                 biased;
+                () = snapshots.ring_loop.asked() => self.write_snapshot(),
                 () = self.socket.readable() => self.receive(),
                 Some(request) = requests.recv(), if !leaving || !requests.is_empty() => {
                     self.requests(request, &mut requests);
@@ -227,7 +226,6 @@ impl Driver {
                     }
                     self.daemon.leave(self.clock.now());
                 }
-                _ = snapshot.tick() => self.write_snapshot(),
                 _ = look.tick(), if self.key_file.is_some() => self.look_at_keys(),
                 () = tokio::time::sleep(wait) => {}
             }
@@ -297,20 +295,16 @@ impl Driver {
             if !self.socket.receive(|from, packet| arrived.push((from, packet))) {
                 return;
             }
+            let mut received = Vec::with_capacity(arrived.len());
             for (from, envelope) in arrived {
                 match self.seal.open(envelope) {
-                    Ok(opened) => {
-                        let received = Received {
-                            from,
-                            slot: opened.slot,
-                            boot: opened.boot,
-                            packet: opened.packet,
-                        };
-                        self.daemon.handle_received(self.clock.now(), received);
+                    Ok(Opened { slot, boot, packet }) => {
+                        received.push(Received { from, slot, boot, packet });
                     }
                     Err(error) => self.not_opened(from, error),
                 }
             }
+            self.daemon.handle_received(self.clock.now(), received);
             self.carry_out();
         }
     }

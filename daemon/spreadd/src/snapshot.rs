@@ -3,11 +3,16 @@
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
 
 /// Membership changes that are remembered.
 const CHANGES: usize = 32;
+
+/// An event loop that is healthy turns within this time.
+const TURN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Version of [`Status`] as JSON: fields may come within one, none goes or changes.
 const FORMAT: u32 = 1;
@@ -97,17 +102,43 @@ pub(crate) struct Change {
     pub(crate) members: Vec<String>,
 }
 
-/// Shared between the threads; each part is written by its own thread only.
+/// An event loop that writes its part of the status when it is asked to, and so shows that it turns.
+#[derive(Debug, Default)]
+pub(crate) struct Loop {
+    asked: Notify,
+    /// How often it has answered.
+    answers: watch::Sender<u64>,
+}
+
+impl Loop {
+    /// Waits until the part is asked for. The loop writes it, then calls [`Loop::answer`].
+    pub(crate) async fn asked(&self) {
+        self.asked.notified().await;
+    }
+
+    pub(crate) fn answer(&self) {
+        self.answers.send_modify(|answers| *answers += 1);
+    }
+
+    async fn ask(&self) {
+        let mut answers = self.answers.subscribe();
+        self.asked.notify_one();
+        // The sender lives as long as this.
+        let _ = answers.changed().await;
+    }
+}
+
+/// Shared between the threads; each part is written by its own thread only, and only when somebody wants to see it.
 #[derive(Debug, Default)]
 pub(crate) struct Snapshots {
     ring: Mutex<Status>,
     front: Mutex<(Vec<Session>, usize, BTreeMap<String, u64>)>,
-    /// Turns of the ring's event loop: it has to rise while the daemon is healthy.
-    pub(crate) turns: AtomicU64,
+    /// The ring's event loop.
+    pub(crate) ring_loop: Loop,
+    /// The clients' event loop.
+    pub(crate) front_loop: Loop,
     /// Another daemon has the slot: no session is served.
     pub(crate) waiting: AtomicBool,
-    /// The same of the clients' event loop.
-    pub(crate) front_turns: AtomicU64,
     /// It was in a configuration: sessions are accepted from then on.
     pub(crate) ready: AtomicBool,
     /// It was asked to end.
@@ -138,12 +169,15 @@ impl Snapshots {
             (sessions, half_open, counters);
     }
 
-    pub(crate) fn turn(&self) {
-        self.turns.fetch_add(1, Ordering::Relaxed);
+    /// Has both loops write their parts; `false`: one of them stands still, and its part is as old as that.
+    pub(crate) async fn refresh(&self) -> bool {
+        let both = async { tokio::join!(self.ring_loop.ask(), self.front_loop.ask()) };
+        tokio::time::timeout(TURN_TIMEOUT, both).await.is_ok()
     }
 
-    /// Both parts together.
-    pub(crate) fn status(&self) -> Status {
+    /// Both parts together, as they are now.
+    pub(crate) async fn status(&self) -> Status {
+        self.refresh().await;
         let mut status = self.ring.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let front = self.front.lock().unwrap_or_else(PoisonError::into_inner).clone();
         (status.format, status.session_count) = (FORMAT, front.0.len());

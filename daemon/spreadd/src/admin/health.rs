@@ -8,12 +8,6 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
-
-/// Each event loop turns at least this often while it is healthy.
-const TURN_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often a turn is looked for.
-const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// `/healthz` and `/readyz`.
 pub(super) fn routes() -> Router<Arc<Snapshots>> {
@@ -22,17 +16,10 @@ pub(super) fn routes() -> Router<Arc<Snapshots>> {
 
 /// Progress of both event loops, whatever the membership.
 async fn health(State(snapshots): State<Arc<Snapshots>>) -> impl IntoResponse {
-    let turns =
-        || [&snapshots.turns, &snapshots.front_turns].map(|turns| turns.load(Ordering::Relaxed));
-    let before = turns();
-    let deadline = tokio::time::Instant::now() + TURN_TIMEOUT;
-    while tokio::time::Instant::now() < deadline {
-        tokio::time::sleep(LOOK_INTERVAL).await;
-        if turns().iter().zip(before).all(|(now, before)| *now != before) {
-            return (StatusCode::OK, "ok\n");
-        }
+    match snapshots.refresh().await {
+        true => (StatusCode::OK, "ok\n"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "an event loop stands still\n"),
     }
-    (StatusCode::SERVICE_UNAVAILABLE, "an event loop stands still\n")
 }
 
 async fn ready(State(snapshots): State<Arc<Snapshots>>) -> impl IntoResponse {

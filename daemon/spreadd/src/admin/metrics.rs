@@ -51,8 +51,9 @@ fn registry(status: &Status) -> Registry {
 }
 
 pub(super) async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
+    let status = shared.snapshots.status().await;
     let mut text = String::new();
-    match encode(&mut text, &registry(&shared.snapshots.status())) {
+    match encode(&mut text, &registry(&status)) {
         Ok(()) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             ([(header::CONTENT_TYPE, kind)], text).into_response()

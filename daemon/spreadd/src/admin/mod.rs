@@ -129,7 +129,7 @@ async fn index() -> &'static str {
 
 /// All of it, or what an operator asks thousands of daemons for.
 async fn status(State(shared): State<Shared>, RawQuery(query): RawQuery) -> axum::Json<Status> {
-    let mut status = shared.snapshots.status();
+    let mut status = shared.snapshots.status().await;
     if query.as_deref() == Some("brief") {
         status.sessions.clear();
         status.largest_groups.clear();

@@ -76,5 +76,6 @@ impl Driver {
             let refused = self.admin_refused.load(Ordering::Relaxed);
             status.refused.insert("AdminHandshake".to_owned(), refused);
         });
+        self.snapshots.ring_loop.answer();
     }
 }
