@@ -29,3 +29,12 @@ pub fn machine() -> String {
         kernel.trim()
     )
 }
+
+/// Lets this process have so many descriptors open, or as many as the system allows.
+pub fn raise_descriptors(count: u64) -> Result<()> {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(count);
+    limit.current = Some(count.min(most));
+    Ok(setrlimit(Resource::Nofile, limit)?)
+}

@@ -19,14 +19,20 @@ pub struct Options {
     #[arg(long, value_name = "FOLDER")]
     bin: Option<PathBuf>,
     /// Command line of a daemon, with {bin}, {conf} and {name} to fill in: for daemons of others.
-    #[arg(long, default_value = "{bin}/spreadd -c {conf} -n {name}")]
+    #[arg(long, default_value = OURS)]
     daemon: String,
     /// Ring packets in clear text, as in the original.
     #[arg(long)]
     no_encryption: bool,
 }
 
+/// Where a daemon of ours answers administrators, inside its namespace.
+const ADMIN: &str = "127.0.0.1:4805";
+/// The command line of a daemon of ours.
+const OURS: &str = "{bin}/spreadd -c {conf} -n {name}";
+
 /// The programs to measure with.
+#[derive(Clone)]
 pub struct Binaries {
     folder: PathBuf,
     daemon: String,
@@ -51,6 +57,11 @@ impl Binaries {
         ensure!(flood.is_file(), "{} is missing", flood.display());
         let daemon = options.daemon.clone();
         Ok(Self { folder, daemon, encryption: !options.no_encryption })
+    }
+
+    /// The same with ring packets sealed, unless that was switched off, or in clear text.
+    pub fn sealing(&self, sealed: bool) -> Self {
+        Self { encryption: self.encryption && sealed, ..self.clone() }
     }
 }
 
@@ -84,6 +95,9 @@ impl<'a> Cluster<'a> {
         let folder = self.folder.display();
         let mut text = String::from("DaemonPorts = on\n");
         text += &format!("UnixSocketDirectory = \"{folder}\"\nMaxSessionMessages = 100000\n");
+        if self.binaries.daemon == OURS {
+            text += &format!("AdminEndpoint = {ADMIN}\n");
+        }
         if !self.binaries.encryption {
             text += "RingEncryption = off\n";
         } else {
@@ -203,6 +217,33 @@ impl<'a> Cluster<'a> {
         self.running.iter().flatten().map(|child| cpu::nanoseconds(child.id())).sum()
     }
 
+    /// Process ids of those that run.
+    pub fn pids(&self) -> Vec<u32> {
+        self.running.iter().flatten().map(Child::id).collect()
+    }
+
+    /// Memory of a slot's daemon, in MB.
+    pub fn resident_megabytes(&self, slot: usize) -> Result<f64> {
+        let child = self.running[slot].as_ref().with_context(|| format!("d{slot} does not run"))?;
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+        Ok(kilobytes.context("VmRSS is missing")? * 1024.0 / 1e6)
+    }
+
+    /// What a slot's daemon says of itself.
+    pub fn status(&self, slot: usize) -> Result<serde_json::Value> {
+        let myself = std::env::current_exe()?;
+        let mut command = self.network.command(slot, &myself.to_string_lossy());
+        let output = command.args(["bench", "fetch", ADMIN]).output()?;
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    /// A spread-flood command inside a slot's namespace.
+    pub fn flood_inside(&self, slot: usize) -> Command {
+        self.network.command(slot, &self.binaries.folder.join("spread-flood").to_string_lossy())
+    }
+
     /// A spread-flood command; the caller adds what to send.
     pub fn flood(&self) -> Command {
         Command::new(self.binaries.folder.join("spread-flood"))
@@ -217,4 +258,17 @@ impl Drop for Cluster<'_> {
         }
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Prints the status that a daemon's admin endpoint gives.
+pub fn fetch(address: std::net::SocketAddr) -> Result<()> {
+    use std::io::{Read as _, Write as _};
+    let mut stream = std::net::TcpStream::connect(address)?;
+    stream
+        .write_all(b"GET /status?brief HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (_, body) = answer.split_once("\r\n\r\n").context("the endpoint does not answer")?;
+    println!("{body}");
+    Ok(())
 }

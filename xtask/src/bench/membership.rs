@@ -84,7 +84,7 @@ fn one(
     let mut cluster = Cluster::new(binaries, others + 1)?;
     let first = if matches!(event, Event::Stop | Event::Kill) { others + 1 } else { others };
     cluster.start_all(0..first)?;
-    let mut watcher = Session::connect(&cluster.socket(0), "watcher")?;
+    let mut watcher = Session::connect(&cluster.socket(0), "watcher", true)?;
     watcher.join("probe")?;
     watcher.wait_members(1)?;
     let mut flood = cluster.flood();
@@ -102,7 +102,7 @@ fn one(
             let start = Instant::now();
             cluster.start(others)?;
             cluster.wait_for_socket(others)?;
-            let mut session = Session::connect(&cluster.socket(others), "first")?;
+            let mut session = Session::connect(&cluster.socket(others), "first", true)?;
             session.join("probe")?;
             watcher.wait_members(2)?;
             join = Some(start.elapsed());

@@ -10,6 +10,7 @@ mod daemons;
 mod hogs;
 mod membership;
 mod netns;
+mod ring;
 mod session;
 mod throughput;
 mod unit;
@@ -34,6 +35,14 @@ enum What {
     Crowd(crowd::Arguments),
     /// A busy ring beside CPU hogs: no membership may change.
     Hogs(hogs::Arguments),
+    /// Every figure that ring and clients' side are held to (`cargo bench-ring`).
+    Ring(ring::Arguments),
+    /// What a daemon says of itself (run inside its namespace).
+    #[command(hide = true)]
+    Fetch {
+        /// Address of the admin endpoint.
+        address: std::net::SocketAddr,
+    },
     /// Messages per second and CPU per message.
     Throughput(throughput::Arguments),
     /// One end of the unit's measurement (started by `unit`).
@@ -56,6 +65,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         What::Hogs(arguments) => {
             netns::require()?;
             hogs::run(arguments)
+        }
+        What::Fetch { address } => daemons::fetch(*address),
+        What::Ring(arguments) => {
+            netns::require()?;
+            ring::run(arguments)
         }
         What::Throughput(arguments) => {
             netns::require()?;

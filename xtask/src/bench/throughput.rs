@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 /// The original's unit on the machine of its tables, in microseconds (`performance.md` of the reference).
-const ORIGINAL_U: f64 = 16.4;
+pub const ORIGINAL_U: f64 = 16.4;
 
 /// What to measure.
 #[derive(clap::Args)]
@@ -31,7 +31,7 @@ pub struct Arguments {
 }
 
 /// The original's rate in messages per second and CPU of all daemons per message in microseconds, unicast.
-fn original(daemons: usize, bytes: usize, service: &str) -> Option<(f64, f64)> {
+pub fn original(daemons: usize, bytes: usize, service: &str) -> Option<(f64, f64)> {
     Some(match (daemons, bytes, service) {
         (3, 64, "agreed") => (57_500.0, 19.5),
         (3, 1350, "agreed") => (23_200.0, 51.1),
@@ -90,7 +90,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// Messages per second, and CPU of all daemons per message in microseconds.
-fn cell(
+pub fn cell(
     cluster: &Cluster<'_>,
     daemons: usize,
     bytes: usize,

@@ -1,0 +1,284 @@
+//! The way of a message through whole daemons, without sockets, clock and cipher: what of its cost is ours.
+//!
+//! ```text
+//! cargo run --release -p spread-sim --example hot_path -- --daemons 8 --bytes 1350
+//! valgrind --tool=callgrind target/release/examples/hot_path --messages 4000
+//! ```
+//! Prints the time for each message at each daemon. Under callgrind the instructions are the same in every run.
+
+use anyhow::{Result, ensure};
+use bytes::{Bytes, BytesMut};
+use clap::Parser;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::time::Duration;
+use spread_engine::{
+    Bounds, Daemon, DaemonOutput, EngineSettings, LOST_RETENTION, LinkId, SlotDescription,
+};
+use spread_front::{
+    Authentication, ConnectionId, Front, FrontOutput, FrontSettings, Peer, SlowReader,
+};
+use spread_ring::{Destination, Output, Received, Settings, Timers, Windows};
+use spread_wire::frame::{Layout, auth_choice, connect_request, request_head};
+use spread_wire::ids::{BootId, EndpointName, EndpointUid, RingNumber, Slot};
+use spread_wire::link::Request;
+use spread_wire::service::{Service, bits};
+use spread_wire::time::Instant;
+use std::collections::{BTreeMap, VecDeque};
+
+#[derive(Parser)]
+struct Arguments {
+    /// Daemons, each with one session that sends and receives.
+    #[arg(long, default_value_t = 3)]
+    daemons: u16,
+    /// Bytes of a message.
+    #[arg(long, default_value_t = 64)]
+    bytes: usize,
+    /// Messages of all senders together.
+    #[arg(long, default_value_t = 200_000)]
+    messages: u64,
+    /// Messages that a sender hands over at a time.
+    #[arg(long, default_value_t = 100)]
+    at_a_time: u64,
+}
+
+const LINK: LinkId = LinkId(1);
+const CONNECTION: ConnectionId = ConnectionId(1);
+const GROUP: &str = "hot";
+
+/// Packets of one run on their way: sender, receiver, packets.
+type Burst = (usize, usize, Vec<Bytes>);
+
+struct Node {
+    daemon: Daemon,
+    front: Front,
+    boot: BootId,
+    peers: Vec<Slot>,
+    paths: BTreeMap<Slot, SocketAddr>,
+    /// Bytes that the session got.
+    delivered: u64,
+}
+
+struct World {
+    now: Instant,
+    nodes: Vec<Node>,
+    bursts: VecDeque<Burst>,
+}
+
+fn address(slot: usize) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, slot as u8 + 1)), 4803)
+}
+
+fn name(slot: usize) -> EndpointName {
+    EndpointName(format!("d{slot}").into())
+}
+
+impl World {
+    fn new(daemons: u16) -> Self {
+        let now = Instant(1_000_000);
+        let count = usize::from(daemons);
+        let mut nodes: Vec<Node> = (0..count).map(|slot| Node::new(now, slot, daemons)).collect();
+        for node in &mut nodes {
+            for other in 0..count {
+                node.daemon.resolved(now, Slot(other as u16), &[address(other)]);
+            }
+        }
+        let mut world = Self { now, nodes, bursts: VecDeque::new() };
+        (0..count).for_each(|slot| world.carry_out(slot));
+        world
+    }
+
+    /// Does what the daemon and the front of a slot want, in order.
+    fn carry_out(&mut self, slot: usize) {
+        let (now, node) = (self.now, &mut self.nodes[slot]);
+        loop {
+            let (mut to, mut packets) = (None, Vec::new());
+            while let Some(output) = node.daemon.poll_output() {
+                match output {
+                    DaemonOutput::Link { event, .. } => node.front.link_event(now, event),
+                    DaemonOutput::Ring(Output::Send { to: next, packet }) => {
+                        if to != Some(next) {
+                            node.post(slot, to, &packets, &mut self.bursts);
+                            packets.clear();
+                            to = Some(next);
+                        }
+                        packets.push(packet);
+                    }
+                    DaemonOutput::Ring(Output::Peers(peers)) => node.peers = peers,
+                    DaemonOutput::Ring(Output::Path { slot, address, .. }) => {
+                        node.paths.insert(slot, address);
+                    }
+                    _ => {}
+                }
+            }
+            node.post(slot, to, &packets, &mut self.bursts);
+            let mut requests: Vec<Request> = Vec::new();
+            while let Some(output) = node.front.poll_output() {
+                match output {
+                    FrontOutput::Write { chunk, .. } => {
+                        node.delivered += chunk.len() as u64;
+                        node.front.written(now, CONNECTION, chunk.len());
+                    }
+                    FrontOutput::Request(request) => requests.push(request),
+                    _ => {}
+                }
+            }
+            if requests.is_empty() {
+                return;
+            }
+            node.daemon.requests(now, LINK, &requests);
+        }
+    }
+
+    /// Hands over the next burst as one buffer, as the kernel does; time passes when nothing is under way.
+    fn step(&mut self) {
+        let Some((from, to, packets)) = self.bursts.pop_front() else {
+            self.now = self.now + Duration::from_micros(500);
+            for slot in 0..self.nodes.len() {
+                let daemon = &mut self.nodes[slot].daemon;
+                if daemon.poll_timeout().is_some_and(|due| due <= self.now) {
+                    daemon.handle_timeout(self.now);
+                    self.carry_out(slot);
+                }
+            }
+            return;
+        };
+        self.now = self.now + Duration::from_micros(1);
+        let mut buffer = BytesMut::from(&packets.concat()[..]);
+        let (slot, boot) = (Slot(from as u16), self.nodes[from].boot);
+        let received: Vec<Received> = packets
+            .iter()
+            .map(|packet| {
+                let packet = buffer.split_to(packet.len()).freeze();
+                Received { from: address(from), slot, boot, packet }
+            })
+            .collect();
+        self.nodes[to].daemon.handle_received(self.now, received);
+        self.carry_out(to);
+    }
+
+    fn client(&mut self, slot: usize, bytes: &[u8]) {
+        self.nodes[slot].front.received(self.now, CONNECTION, bytes);
+        self.carry_out(slot);
+    }
+
+    fn is_one_ring(&self) -> bool {
+        self.nodes.iter().all(|node| node.daemon.ring_status().members.len() == self.nodes.len())
+    }
+}
+
+impl Node {
+    fn new(now: Instant, slot: usize, daemons: u16) -> Self {
+        let boot = BootId(slot as u128 + 100);
+        let ring = Settings {
+            ring: RingNumber(1),
+            me: Slot(slot as u16),
+            boot,
+            slots: daemons,
+            configuration_hash: 1,
+            wall_clock_milliseconds: 1_700_000_000_000,
+            seed: slot as u64 + 1,
+            packet_bytes: 1392,
+            timers: Timers::lan(),
+            windows: Windows::default(),
+        };
+        let describe =
+            |slot: u16| SlotDescription { name: name(usize::from(slot)), vs_key: i64::from(slot) };
+        let engine = EngineSettings {
+            me: Slot(slot as u16),
+            slots: (0..daemons).map(describe).collect(),
+            bounds: Bounds::default(),
+            lost_retention: LOST_RETENTION,
+        };
+        let mut daemon = Daemon::new(now, ring, engine);
+        let uid = EndpointUid(boot.0);
+        daemon.attach_builtin(now, LINK, uid);
+        let front = Front::new(FrontSettings {
+            name: name(slot),
+            uid,
+            seed: 1,
+            layout: Layout::default(),
+            sessions: 10,
+            session_queue_bytes: 64 << 20,
+            request_bytes: 64 << 20,
+            slow_reader: SlowReader::Block { timeout: Duration::from_secs(10) },
+            handshake_timeout: Duration::from_secs(5),
+            authentication: Authentication::default(),
+            access: Vec::new(),
+            await_open: false,
+            reattaches: false,
+        });
+        Self { daemon, front, boot, peers: Vec::new(), paths: BTreeMap::new(), delivered: 0 }
+    }
+
+    fn post(
+        &self,
+        me: usize,
+        to: Option<Destination>,
+        packets: &[Bytes],
+        bursts: &mut VecDeque<Burst>,
+    ) {
+        let path = |slot: &Slot| self.paths.get(slot).copied();
+        let all: Vec<SocketAddr> = match to {
+            None => return,
+            Some(Destination::Everyone) => self.peers.iter().filter_map(path).collect(),
+            Some(Destination::Slot(slot)) => path(&slot).into_iter().collect(),
+            Some(Destination::Address(address)) => vec![address],
+        };
+        for to in all {
+            if let IpAddr::V4(ip) = to.ip() {
+                bursts.push_back((me, usize::from(ip.octets()[3]) - 1, packets.to_vec()));
+            }
+        }
+    }
+}
+
+/// Connects a session at each daemon and has it join; returns the frame that it will send.
+fn connect(world: &mut World, slot: usize, bytes: usize) -> Vec<u8> {
+    let (private, layout) = (format!("#s#d{slot}"), Layout::default());
+    let group = || [GROUP.as_bytes()].into_iter();
+    world.nodes[slot].front.connected(world.now, CONNECTION, Peer::Unix);
+    world.client(slot, &connect_request(b"s", false));
+    world.client(slot, &auth_choice(&["NULL"]));
+    world.client(slot, &request_head(bits::JOIN, private.as_bytes(), group(), (0, 0), &layout));
+    let word = Service::Agreed as u32;
+    let mut frame = request_head(word, private.as_bytes(), group(), (0, bytes), &layout);
+    frame.resize(frame.len() + bytes, b'.');
+    frame
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let daemons = usize::from(arguments.daemons);
+    let mut world = World::new(arguments.daemons);
+    let mut steps = 0;
+    while !world.is_one_ring() {
+        world.step();
+        steps += 1;
+        ensure!(steps < 1_000_000, "no ring forms");
+    }
+    let frames: Vec<Vec<u8>> =
+        (0..daemons).map(|slot| connect(&mut world, slot, arguments.bytes)).collect();
+    (0..10_000).for_each(|_| world.step());
+    let before: Vec<u64> = world.nodes.iter().map(|node| node.delivered).collect();
+    let a_round = arguments.at_a_time * daemons as u64;
+    let rounds = (arguments.messages / a_round).max(1);
+    let start = std::time::Instant::now();
+    for round in 1..=rounds {
+        for (slot, frame) in frames.iter().enumerate() {
+            world.client(slot, &frame.repeat(arguments.at_a_time as usize));
+        }
+        let wanted = round * a_round * frames[0].len() as u64;
+        let behind = |(node, before): (&Node, &u64)| node.delivered - before < wanted;
+        while world.nodes.iter().zip(&before).any(behind) {
+            world.step();
+        }
+    }
+    let took = start.elapsed().as_nanos() as f64;
+    let messages = rounds * a_round;
+    println!(
+        "{daemons} daemons, {} B, {messages} messages: {:.0} ns for each at each daemon",
+        arguments.bytes,
+        took / messages as f64 / daemons as f64
+    );
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! `cargo bench-ring`: every figure that ring and clients' side are held to, with what it should reach and what the original
+//! reached, from one command.
+//!
+//! Each row is measured in several runs, with the unit u beside them: a cost is compared in u, a rate with the original's
+//! at the same u. A run that lost, doubled or reordered a message ends the measurement.
+
+mod cells;
+mod costs;
+mod figure;
+mod latency;
+mod sessions;
+
+use super::daemons::{Binaries, Options};
+use super::{cpu, unit};
+use anyhow::Result;
+use figure::Figure;
+use std::path::PathBuf;
+
+/// What to measure.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo bench-ring --quick             the main rows, in five minutes\n  cargo bench-ring --only sessions --runs 5\n  cargo bench-ring --daemon 'spread -c {conf} -n {name}' --no-encryption    another daemon in our daemon's place"
+)]
+pub struct Arguments {
+    #[command(flatten)]
+    options: Options,
+    /// Only the main rows, with short runs.
+    #[arg(long)]
+    quick: bool,
+    /// Only these parts.
+    #[arg(long, value_delimiter = ',', value_enum)]
+    only: Vec<Part>,
+    /// Runs of each row.
+    #[arg(long, default_value_t = 3)]
+    runs: usize,
+    /// Seconds of each run; 3, or 2 with --quick.
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// Write the figures as JSON, too.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// A part of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// Closed loop: CPU per message and messages per second.
+    Cells,
+    /// Open loop: delay, CPU at low load and at rest.
+    Latency,
+    /// Fan-out, joins with views, connections, memory.
+    Sessions,
+    /// Where a message's time goes: packets, token visits, system calls, shares of the profile.
+    Costs,
+}
+
+/// What all parts need.
+pub struct Bench {
+    binaries: Binaries,
+    /// The unit on this machine now, in microseconds.
+    u: f64,
+    runs: usize,
+    seconds: f64,
+    quick: bool,
+}
+
+/// Measures and prints.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let binaries = Binaries::find(&arguments.options)?;
+    let u = unit::measure(&unit::Arguments::default())?;
+    let quick = arguments.quick;
+    let seconds = arguments.seconds.unwrap_or(if quick { 2.0 } else { 3.0 });
+    let bench = Bench { binaries, u, runs: arguments.runs.max(1), seconds, quick };
+    println!("{}; u = {u:.2} us; {} runs of {seconds} s", cpu::machine(), bench.runs);
+    let parts: &[Part] = match (&*arguments.only, quick) {
+        ([], true) => &[Part::Cells, Part::Latency],
+        ([], false) => &[Part::Cells, Part::Latency, Part::Sessions, Part::Costs],
+        (only, _) => only,
+    };
+    println!("{}", Figure::HEAD);
+    let mut all = Vec::new();
+    let mut texts = Vec::new();
+    for part in parts {
+        let mut show = |figure: Figure| {
+            println!("{figure}");
+            all.push(figure);
+        };
+        match part {
+            Part::Cells => cells::run(&bench, &mut show)?,
+            Part::Latency => latency::run(&bench, &mut show)?,
+            Part::Sessions => sessions::run(&bench, &mut show)?,
+            Part::Costs => texts.push(costs::run(&bench)?),
+        }
+    }
+    texts.iter().for_each(|text| println!("\n{text}"));
+    if let Some(file) = &arguments.json {
+        let figures: Vec<_> = all.iter().map(Figure::json).collect();
+        let report = serde_json::json!({ "machine": cpu::machine(), "u_microseconds": u, "figures": figures });
+        std::fs::write(file, serde_json::to_string_pretty(&report)? + "\n")?;
+    }
+    Ok(())
+}
