@@ -101,6 +101,8 @@ pub struct Front {
     pub(crate) settings: FrontSettings,
     pub(crate) connections: BTreeMap<ConnectionId, Connection>,
     pub(crate) sessions: BTreeMap<SessionId, Session>,
+    /// Connections in the handshake.
+    pub(crate) half_open: BTreeSet<ConnectionId>,
     /// User parts of private names that are taken, half-open and closing ones included.
     pub(crate) names: BTreeSet<Bytes>,
     pub(crate) outputs: VecDeque<FrontOutput>,
@@ -153,6 +155,7 @@ impl Front {
         Self {
             connections: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            half_open: BTreeSet::new(),
             names: BTreeSet::new(),
             outputs: VecDeque::new(),
             run: Run::default(),
@@ -171,7 +174,7 @@ impl Front {
 
     /// A connection was made.
     pub fn connected(&mut self, now: Instant, id: ConnectionId, peer: Peer) {
-        let taken = self.sessions.len() + self.half_open();
+        let taken = self.sessions.len() + self.half_open.len();
         let connection = Connection {
             peer,
             state: State::Hello,
@@ -181,6 +184,7 @@ impl Front {
             reading: true,
         };
         self.connections.insert(id, connection);
+        self.half_open.insert(id);
         if taken >= self.settings.sessions {
             self.refuse(id, Refusal::Quota);
         } else if self.paused {
@@ -332,7 +336,7 @@ impl Front {
         };
         Status {
             sessions: self.sessions.values().map(session).collect(),
-            half_open: self.half_open(),
+            half_open: self.half_open.len(),
         }
     }
 
@@ -352,13 +356,6 @@ impl Front {
     }
 
     // --- shared by the parts ------------------------------------------------------------------------
-
-    fn half_open(&self) -> usize {
-        let half = |state: &State| {
-            matches!(state, State::Hello | State::Choice { .. } | State::Password { .. })
-        };
-        self.connections.values().filter(|connection| half(&connection.state)).count()
-    }
 
     /// Numbers a request and keeps it until it is acknowledged.
     pub(crate) fn request(&mut self, body: RequestBody) {

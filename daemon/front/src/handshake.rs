@@ -157,6 +157,7 @@ impl Front {
         self.sessions.insert(session, known);
         self.request(RequestBody::Open { session, name: name.clone(), membership });
         let waits = self.settings.await_open;
+        self.half_open.remove(&id);
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.deadline = None;
             connection.state = if waits {
@@ -220,6 +221,7 @@ impl Front {
     /// Closes a connection in the handshake after what was written.
     fn hang_up(&mut self, id: ConnectionId) -> bool {
         self.full.remove(&id);
+        self.half_open.remove(&id);
         if let Some(connection) = self.connections.remove(&id) {
             self.free_half_open(&connection.state);
             self.outputs.push_back(FrontOutput::Close { connection: id, flush: true });

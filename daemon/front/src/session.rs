@@ -125,6 +125,7 @@ impl Front {
     /// Closes the socket at once and has the session's end ordered: as SAFE if it did not ask for it.
     pub(crate) fn end(&mut self, id: ConnectionId, broken: bool) {
         self.full.remove(&id);
+        self.half_open.remove(&id);
         let Some(connection) = self.connections.remove(&id) else { return };
         self.outputs.push_back(FrontOutput::Close { connection: id, flush: false });
         match connection.state {

@@ -1,12 +1,11 @@
 //! The thread that owns the client sockets and the front.
 
 use crate::burst;
-use crate::connection::{Connection, Stream};
+use crate::connection::{Connection, READ_BYTES, Stream};
 use crate::pressure::{self, Pressure};
 use crate::settings::Settings;
 use crate::snapshot::{Session, Snapshots};
 use anyhow::{Context, Result, bail};
-use bytes::BytesMut;
 use spread_front::{ConnectionId, Front, FrontOutput, FrontSettings, Peer};
 use spread_wire::link::{LinkEvent, Request};
 use spread_wire::time::Instant;
@@ -128,6 +127,8 @@ pub(crate) fn start(
 struct Hub {
     front: RefCell<Front>,
     connections: RefCell<BTreeMap<ConnectionId, Rc<Connection>>>,
+    /// What all connections read into.
+    input: RefCell<Box<[u8]>>,
     /// Connections with something new to write.
     dirty: RefCell<BTreeSet<ConnectionId>>,
     /// Wakes the thread's loop when something was read.
@@ -151,6 +152,7 @@ async fn run(
     let hub = Rc::new(Hub {
         front: RefCell::new(Front::new(settings)),
         connections: RefCell::default(),
+        input: RefCell::new(vec![0; READ_BYTES].into()),
         dirty: RefCell::default(),
         progress: Notify::new(),
         room: Notify::new(),
@@ -184,6 +186,12 @@ async fn run(
             events = from_ring.recv(), if waiting.is_empty() => {
                 let Some(events) = events else { break };
                 waiting.extend(events);
+                // What came while sockets were written goes out together: few writes with much in each.
+                while waiting.len() < EVENTS_PER_FLUSH
+                    && let Ok(more) = from_ring.try_recv()
+                {
+                    waiting.extend(more);
+                }
             }
             // A session with far too much waiting has read.
             () = hub.room.notified(), if !waiting.is_empty() => {}
@@ -376,17 +384,13 @@ impl Hub {
 }
 
 async fn read_from(hub: Rc<Hub>, id: ConnectionId, connection: Rc<Connection>) {
-    let mut input = BytesMut::new();
     loop {
-        let ended = match connection.read(&mut input).await {
+        let take = |bytes: &[u8]| hub.front.borrow_mut().received(hub.now(), id, bytes);
+        let ended = match connection.read(&hub.input, take).await {
             Ok(read) => read == 0,
             Err(_) => true,
         };
         let now = hub.now();
-        if !input.is_empty() {
-            hub.front.borrow_mut().received(now, id, &input);
-            input.clear();
-        }
         if ended {
             hub.front.borrow_mut().closed(now, id);
         }

@@ -1,6 +1,6 @@
 //! A client's socket, TCP or Unix, and what waits to be written to it.
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, Bytes};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
@@ -9,7 +9,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Notify;
 
 /// Bytes read in one call.
-const READ_BYTES: usize = 64 << 10;
+pub(crate) const READ_BYTES: usize = 64 << 10;
 /// Chunks written in one call.
 const CHUNKS: usize = 64;
 
@@ -94,8 +94,13 @@ impl Connection {
         !self.queue.borrow().is_empty()
     }
 
-    /// Reads what has arrived; `Ok(0)` is the end.
-    pub(crate) async fn read(&self, into: &mut BytesMut) -> io::Result<usize> {
+    /// Reads what has arrived and hands it over; `Ok(0)` is the end. One buffer serves all connections: most wait for most of
+    /// the time, and need none then.
+    pub(crate) async fn read(
+        &self,
+        buffer: &RefCell<Box<[u8]>>,
+        take: impl FnOnce(&[u8]),
+    ) -> io::Result<usize> {
         loop {
             while (!self.reading.get() || self.due.get() == Some(0)) && !self.closing.get() {
                 self.resume.notified().await;
@@ -112,15 +117,16 @@ impl Connection {
                 } => ready?,
                 () = self.resume.notified() => continue,
             }
-            into.reserve(READ_BYTES);
+            let mut buffer = buffer.borrow_mut();
             let read = match &self.stream {
-                Stream::Tcp(stream) => stream.try_read_buf(into),
-                Stream::Unix(stream) => stream.try_read_buf(into),
+                Stream::Tcp(stream) => stream.try_read(&mut buffer),
+                Stream::Unix(stream) => stream.try_read(&mut buffer),
             };
             match read {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Ok(read) => {
                     self.due.set(self.due.get().map(|due| due.saturating_sub(read)));
+                    take(&buffer[..read]);
                     return Ok(read);
                 }
                 Err(error) => return Err(error),
