@@ -10,6 +10,10 @@ const TOP: &str = "spread-e2e";
 /// How long killed processes may take to be gone.
 const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Weight of a machine's services against its pods, of which each processor counts as much: what systemd and a kubelet
+/// give them.
+const SERVICES_SHARES: u64 = 1024;
+
 /// The groups of one cluster: `spread-e2e/CLUSTER/{services/NAME,nodeN}`.
 pub(crate) struct Cgroups {
     cluster: String,
@@ -49,12 +53,48 @@ impl Cgroups {
         self.hierarchies[0].join("cgroup.controllers").exists()
     }
 
-    /// The group of a service, made if it is not there.
-    pub(crate) fn service(&self, name: &str) -> Result<PathBuf> {
-        let folder = self.service_path(name);
-        fs::create_dir_all(&folder)
-            .with_context(|| format!("{} can't be made", folder.display()))?;
-        Ok(folder)
+    /// The groups that a service is to be in, made if they are not there.
+    pub(crate) fn service(&self, name: &str) -> Result<Vec<PathBuf>> {
+        let mut folders = vec![self.service_path(name)];
+        if let Some(processor) = self.processor() {
+            folders.push(processor.join(TOP).join(&self.cluster).join("services"));
+        }
+        for folder in &folders {
+            fs::create_dir_all(folder)
+                .with_context(|| format!("{} can't be made", folder.display()))?;
+        }
+        Ok(folders)
+    }
+
+    /// Weighs services and pods as a node of its own machine would: without it, each thread of a service counts as
+    /// much as all pods together, and a pod that starts takes the others' time.
+    pub(crate) fn weigh(&self, nodes: usize) -> Result<()> {
+        let Some(processor) = self.processor() else { return Ok(()) };
+        let processors = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+        let pods = SERVICES_SHARES * processors;
+        let top = processor.join(TOP);
+        let cluster = top.join(&self.cluster);
+        let mut weights = vec![
+            (top, SERVICES_SHARES + pods),
+            (cluster.clone(), SERVICES_SHARES + pods),
+            (cluster.join("services"), SERVICES_SHARES),
+        ];
+        for node in 1..=nodes {
+            weights.push((cluster.join(format!("node{node}")), pods / nodes as u64));
+        }
+        for (folder, shares) in weights {
+            fs::create_dir_all(&folder)
+                .with_context(|| format!("{} can't be made", folder.display()))?;
+            let file = folder.join("cpu.shares");
+            fs::write(&file, shares.to_string())
+                .with_context(|| format!("{} can't be written", file.display()))?;
+        }
+        Ok(())
+    }
+
+    /// The hierarchy that divides the processors, where there is one for this alone.
+    fn processor(&self) -> Option<&PathBuf> {
+        self.hierarchies.iter().find(|path| path.join("cpu.shares").exists())
     }
 
     fn service_path(&self, name: &str) -> PathBuf {

@@ -11,6 +11,7 @@ use crate::kubelet::{self, Node};
 use crate::launch::{Launch as _, Services};
 use crate::options::Options;
 use crate::progress::Step;
+use crate::static_build::Arch;
 use crate::{coredns, network, packages, static_build, teardown};
 use anyhow::{Context, Result, bail, ensure};
 use std::fs;
@@ -76,6 +77,7 @@ impl Cluster {
         options.write()?;
         let kubectl = Kubectl::new(&folder.join("admin.kubeconfig"))?;
         let cgroups = Cgroups::new(&options.name)?;
+        cgroups.weigh(options.nodes)?;
         let cluster = Self { options, folder, cgroups, kubectl };
         let step = Step::start("network namespaces");
         network::make(&cluster.options.name, cluster.options.nodes, cluster.options.family)?;
@@ -151,6 +153,11 @@ impl Cluster {
     /// Number of nodes; they are called `node1`, `node2`, …
     pub fn nodes(&self) -> usize {
         self.options.nodes
+    }
+
+    /// Addresses of its nodes, pods and services.
+    pub fn family(&self) -> Family {
+        self.options.family
     }
 
     /// Name of a node's network namespace, for `nsenter --net=/run/netns/NAME`.
@@ -365,6 +372,7 @@ pub(crate) fn pause_image() -> Result<Image> {
         files: vec![(program, "/pause".to_owned())],
         entrypoint: vec!["/pause".to_owned()],
         user: crate::image::USER,
+        arch: Arch::here()?,
     })
 }
 

@@ -3,6 +3,7 @@
 use crate::addresses::Family;
 use crate::go_commands::{self, Module};
 use crate::image::{Image, USER};
+use crate::static_build::Arch;
 use anyhow::Result;
 
 /// Names its image.
@@ -16,6 +17,7 @@ pub(crate) fn image() -> Result<Image> {
         files: vec![(go_commands::command(Module::CoreDns, "coredns")?, program.clone())],
         entrypoint: vec![program],
         user: USER,
+        arch: Arch::here()?,
     })
 }
 

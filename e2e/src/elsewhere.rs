@@ -27,19 +27,20 @@ pub fn write_images(folder: &Path, programs: &Programs) -> Result<Vec<PathBuf>> 
     Ok(archives)
 }
 
-/// Puts the images on the nodes of a `kind` cluster; other clusters are expected to have them.
+/// Builds the images and puts them on the nodes of a `kind` cluster; other clusters are expected to have them.
 ///
 /// # Errors
-/// `kind` refuses.
-pub fn load(kubectl: &Kubectl, programs: &Programs) -> Result<()> {
+/// They can't be built, or `kind` refuses.
+pub fn load(kubectl: &Kubectl) -> Result<()> {
     let context = kubectl.run(&["config", "current-context"])?;
     let Some(name) = context.trim().strip_prefix(KIND_PREFIX) else {
         eprintln!("  the nodes are expected to have the images: `cargo e2e images` writes them");
         return Ok(());
     };
+    let programs = Programs::build()?;
     let step = Step::start(format!("loading images into kind cluster {name}"));
     let folder = std::env::temp_dir().join(format!("spread-e2e-images-{}", std::process::id()));
-    let loaded = write_images(&folder, programs).and_then(|archives| {
+    let loaded = write_images(&folder, &programs).and_then(|archives| {
         for archive in archives {
             let archive = archive.display().to_string();
             run::words(&["kind", "load", "image-archive", &archive, "--name", name])?;

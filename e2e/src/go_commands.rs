@@ -27,6 +27,8 @@ pub enum Module {
     Helm,
     /// Runs the charts' own tests.
     HelmUnittest,
+    /// Issues certificates, and renews them.
+    CertManager,
 }
 
 impl Module {
@@ -37,6 +39,7 @@ impl Module {
             Self::CoreDns => "coredns",
             Self::Helm => "helm",
             Self::HelmUnittest => "helm-unittest",
+            Self::CertManager => "cert-manager",
         }
     }
 
@@ -52,11 +55,28 @@ impl Module {
                 ("k8s.io/kubernetes/cmd/kube-proxy", "kube-proxy"),
                 ("k8s.io/kubernetes/cmd/kubectl", "kubectl"),
             ],
-            Self::CoreDns => &[("github.com/coredns/coredns", "coredns")],
+            Self::CoreDns => &[("spread.dev/e2e/coredns", "coredns")],
             Self::Helm => &[("helm.sh/helm/v4/cmd/helm", "helm")],
             Self::HelmUnittest => {
                 &[("github.com/helm-unittest/helm-unittest/cmd/helm-unittest", "helm-unittest")]
             }
+            Self::CertManager => &[("spread.dev/e2e/cert-manager", "cert-manager")],
+        }
+    }
+
+    /// Files of a module that are kept beside the commands: the module, and their folder in it.
+    fn files(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::CertManager => Some(("github.com/cert-manager/cert-manager", "deploy/crds")),
+            _ => None,
+        }
+    }
+
+    /// Go files of ours that are compiled.
+    fn own_sources(self) -> &'static [&'static str] {
+        match self {
+            Self::CertManager | Self::CoreDns => &["main.go"],
+            _ => &[],
         }
     }
 
@@ -90,13 +110,23 @@ pub fn ensure(module: Module) -> Result<PathBuf> {
         "Go is missing: install it (a version from 1.26 on) to build {module:?}"
     );
     fs::create_dir_all(&cache).with_context(|| format!("{} can't be made", cache.display()))?;
-    // Whoever comes second waits and finds it built.
     let lock = File::create(cache.join(format!("{}.lock", module.folder())))?;
-    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)?;
+    lock_exclusively(&lock, module)?;
     if !folder.is_dir() {
         build(module, &folder)?;
     }
     Ok(folder)
+}
+
+/// Whoever comes second waits and finds it built.
+fn lock_exclusively(lock: &File, module: Module) -> Result<()> {
+    use rustix::fs::{FlockOperation, flock};
+    if flock(lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let step = Step::start(format!("another process builds {}", module.folder()));
+        flock(lock, FlockOperation::LockExclusive)?;
+        step.done();
+    }
+    Ok(())
 }
 
 /// Whether nothing has to be built.
@@ -120,7 +150,7 @@ fn build(module: Module, folder: &Path) -> Result<()> {
     let partial = folder.with_extension("partial");
     let _ = fs::remove_dir_all(&partial);
     fs::create_dir_all(&partial)?;
-    let mut packages = 0;
+    let (mut fetched, mut compiled) = (0, 0);
     for (package, name) in module.commands() {
         let mut child = Command::new("go")
             .args(["build", "-v", "-p", "2", "-trimpath", "-mod=readonly", "-ldflags"])
@@ -138,8 +168,13 @@ fn build(module: Module, folder: &Path) -> Result<()> {
         let mut said: Vec<String> = Vec::new();
         if let Some(lines) = child.stderr.take() {
             for line in BufReader::new(lines).lines().map_while(Result::ok) {
-                packages += 1;
-                step.detail(format!("{name}, {packages} packages compiled"));
+                match line.starts_with("go: downloading") {
+                    true => fetched += 1,
+                    false => compiled += 1,
+                }
+                step.detail(format!(
+                    "{name}, {fetched} modules fetched, {compiled} packages compiled"
+                ));
                 said.push(line);
             }
         }
@@ -147,15 +182,32 @@ fn build(module: Module, folder: &Path) -> Result<()> {
         let end = said[said.len().saturating_sub(12)..].join("\n");
         ensure!(status.success(), "`go build {package}` ended with {status}:\n{end}");
     }
+    if let Some((name, files)) = module.files() {
+        copy_files(module, name, files, &partial)?;
+    }
     fs::rename(&partial, folder)?;
     step.done();
+    Ok(())
+}
+
+/// Copies a folder's YAML files out of where Go keeps a module.
+fn copy_files(module: Module, name: &str, files: &str, to: &Path) -> Result<()> {
+    let mut go = Command::new("go");
+    go.args(["list", "-mod=readonly", "-m", "-f", "{{.Dir}}", name]).current_dir(sources(module));
+    let from = PathBuf::from(run::output(&mut go)?.trim()).join(files);
+    for entry in fs::read_dir(&from).with_context(|| format!("{} is not there", from.display()))? {
+        let path = entry?.path();
+        if let (Some(name), true) = (path.file_name(), path.extension() == Some("yaml".as_ref())) {
+            fs::write(to.join(name), fs::read(&path)?)?;
+        }
+    }
     Ok(())
 }
 
 /// Hash of what decides about the binaries.
 fn key(module: Module) -> Result<String> {
     let mut bytes = module.linker_flags().into_bytes();
-    for file in ["go.mod", "go.sum"] {
+    for file in ["go.mod", "go.sum"].iter().chain(module.own_sources()) {
         let path = sources(module).join(file);
         bytes.extend(fs::read(&path).with_context(|| format!("{} can't be read", path.display()))?);
     }

@@ -77,11 +77,20 @@ impl Helm {
     /// # Errors
     /// As [`Helm::install`].
     pub fn install_operator(&self) -> Result<()> {
+        self.install_operator_with(&[])
+    }
+
+    /// The same with values, each as `--set` takes it.
+    ///
+    /// # Errors
+    /// As [`Helm::install`].
+    pub fn install_operator_with(&self, values: &[&str]) -> Result<()> {
         let step = Step::start("chart of the operator");
         // Values of an earlier release do not count.
         let namespace = ["--namespace", SYSTEM, "--create-namespace", "--reset-values"];
         let install = ["upgrade", "--install", OPERATOR, "charts/spread-operator"];
-        self.run(&[&install[..], &namespace].concat())?;
+        let values: Vec<&str> = values.iter().flat_map(|value| ["--set", value]).collect();
+        self.run(&[&install[..], &namespace, &values].concat())?;
         self.kubectl.wait("the operator to be ready", START_TIMEOUT, |kubectl| {
             let namespace = format!("--namespace={SYSTEM}");
             let found = kubectl.get(&["deployment", OPERATOR, &namespace])?;

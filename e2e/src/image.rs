@@ -1,5 +1,6 @@
 //! Image archives without a container engine: one layer of given files, as `docker save` writes them.
 
+use crate::static_build::Arch;
 use anyhow::{Context, Result};
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::json;
@@ -22,6 +23,8 @@ pub struct Image {
     pub entrypoint: Vec<String>,
     /// Numeric user and group it runs as.
     pub user: u32,
+    /// What its programs are made for.
+    pub arch: Arch,
 }
 
 impl Image {
@@ -33,7 +36,7 @@ impl Image {
         let layer = self.layer()?;
         let hash = hex(digest(&SHA256, &layer).as_ref());
         let configuration = serde_json::to_vec(&json!({
-            "architecture": architecture(),
+            "architecture": self.arch.name(),
             "os": "linux",
             "config": {
                 "Entrypoint": self.entrypoint,
@@ -101,15 +104,6 @@ fn append(
     Ok(())
 }
 
-/// As images name it.
-fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    }
-}
-
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -144,6 +138,7 @@ mod tests {
             files: vec![(program, "/usr/local/bin/tried".into())],
             entrypoint: vec!["tried".into()],
             user: USER,
+            arch: Arch::Arm64,
         };
         let [first, second] = ["first.tar", "second.tar"].map(|name| folder.path().join(name));
         image.write(&first).unwrap();
@@ -159,6 +154,7 @@ mod tests {
         let text = &outer[configuration].1;
         assert_eq!(configuration, format!("{}.json", hex(digest(&SHA256, text).as_ref())));
         let configuration: Value = serde_json::from_slice(text).unwrap();
+        assert_eq!(configuration["architecture"], "arm64");
         let hash = format!("sha256:{}", hex(digest(&SHA256, layer).as_ref()));
         assert_eq!(configuration["rootfs"]["diff_ids"][0], hash);
         assert_eq!(configuration["config"]["User"], "65532:65532");

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Between two looks while waiting.
-const INTERVAL: Duration = Duration::from_millis(100);
+/// Between two looks while waiting. Each starts kubectl, which takes a tenth of a second of a processor that what is
+/// waited for needs, too.
+const INTERVAL: Duration = Duration::from_millis(500);
 
 /// Talks to one API server.
 #[derive(Clone, Debug)]

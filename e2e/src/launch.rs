@@ -109,7 +109,11 @@ pub(crate) struct Services<'a> {
 
 impl Launch for Services<'_> {
     fn launch(&mut self, name: &str, program: &Path, arguments: &[String]) -> Result<()> {
-        let cgroup = self.cgroups.service(name)?;
+        let groups = self.cgroups.service(name)?;
+        let enlist: String = groups
+            .iter()
+            .map(|group| format!("echo $$ > {}/cgroup.procs && ", group.display()))
+            .collect();
         fs::create_dir_all(self.logs)?;
         let log = File::options().create(true).append(true).open(self.log(name))?;
         // `ip netns exec` would mount a fresh /sys and hide the cgroups.
@@ -118,7 +122,7 @@ impl Launch for Services<'_> {
             None => "exec setsid \"$@\"".to_owned(),
         };
         // The shell forks, so that the service is nobody's child who would have to wait for it.
-        let script = format!("echo $$ > {}/cgroup.procs && {{ {enter} & }}", cgroup.display());
+        let script = format!("{enlist}{{ {enter} & }}");
         let status = Command::new("sh")
             .args(["-c", &script, name])
             .arg(program)

@@ -7,11 +7,13 @@
 //! The Kubernetes commands are Go modules (`e2e/go`), built once by [`go_commands`] and kept outside the tree.
 
 mod addresses;
+pub mod cert_manager;
 mod cgroups;
 mod cluster;
 mod containerd;
 mod control_plane;
 mod coredns;
+mod elf;
 pub mod elsewhere;
 pub mod example;
 mod faults;

@@ -2,8 +2,10 @@
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
+use spread_e2e::go_commands::{self, Module};
 use spread_e2e::product::Programs;
 use spread_e2e::progress::Step;
+use spread_e2e::static_build::Arch;
 use spread_e2e::suite::{self, Site};
 use spread_e2e::{Cluster, ControlPlane, Family, Options, elsewhere, example};
 use std::path::{Path, PathBuf};
@@ -69,7 +71,12 @@ enum Task {
         /// Folder to write them to.
         #[arg(long, value_name = "FOLDER")]
         output: PathBuf,
+        /// What they are for; without it, machines like this one.
+        #[arg(long, value_enum)]
+        arch: Option<Arch>,
     },
+    /// Build kubectl and Helm if need be, and print their folders for a PATH.
+    Commands,
     /// Run the end-to-end tests on a cluster of their own, which is removed afterwards.
     Test {
         /// Only tests whose names contain this.
@@ -83,6 +90,9 @@ enum Task {
         /// Nodes of the tests' own cluster.
         #[arg(long, default_value_t = 3)]
         nodes: usize,
+        /// Addresses of the tests' own cluster. Without it: IPv4, then a part of the tests on IPv6 and on both.
+        #[arg(long, value_enum, conflicts_with_all = ["cluster", "kubeconfig"])]
+        ip_family: Option<Family>,
     },
     /// Say in one line why no cluster can be had here, and exit with 1; or nothing, and exit with 0.
     Missing {
@@ -128,10 +138,12 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<()> {
     match task {
         Task::Load { name } => example::load(&Cluster::find(&name)?, &Programs::build()?),
-        Task::Images { output } => images(&output),
-        Task::Test { filter, cluster, kubeconfig, nodes } => {
+        Task::Images { output, arch } => images(&output, arch),
+        Task::Commands => commands(),
+        Task::Test { filter, cluster, kubeconfig, nodes, ip_family } => {
             let given = kubeconfig.map(Site::Kubeconfig).or(cluster.map(Site::Up));
-            suite::run(given.unwrap_or(Site::Own { nodes }), filter)
+            let site = given.unwrap_or(Site::Own { nodes, family: ip_family });
+            suite::run(site, filter.as_deref())
         }
         Task::Missing { api_server: false } => say(spread_e2e::missing()),
         Task::Missing { api_server: true } => say(spread_e2e::missing_for_api_server()),
@@ -180,10 +192,18 @@ fn up(options: Options, bare: bool) -> Result<()> {
     Ok(())
 }
 
-fn images(folder: &Path) -> Result<()> {
-    for archive in elsewhere::write_images(folder, &Programs::build()?)? {
+fn images(folder: &Path, arch: Option<Arch>) -> Result<()> {
+    let programs = Programs::build_for(arch.map_or_else(Arch::here, Ok)?)?;
+    for archive in elsewhere::write_images(folder, &programs)? {
         println!("{}", archive.display());
     }
+    Ok(())
+}
+
+fn commands() -> Result<()> {
+    let folders = [Module::Kubernetes, Module::Helm].map(go_commands::ensure);
+    let [kubernetes, helm] = folders;
+    println!("{}:{}", kubernetes?.display(), helm?.display());
     Ok(())
 }
 

@@ -42,11 +42,31 @@ pub(crate) fn install() -> Result<()> {
     if packages.is_empty() {
         return Ok(());
     }
+    install_all(&packages)?;
+    let still = absent();
+    ensure!(
+        still.is_empty(),
+        "{} is installed and yet its programs are not found",
+        still.join(", ")
+    );
+    Ok(())
+}
+
+/// Installs the package of one program, if it is not there.
+pub(crate) fn install_one(program: &str, package: &str) -> Result<()> {
+    if run::on_path(program) {
+        return Ok(());
+    }
+    ensure!(run::on_path("apt-get"), "`{program}` is missing: install {package}");
+    install_all(&[package])
+}
+
+fn install_all(packages: &[&str]) -> Result<()> {
     let step = Step::start(format!("installing {}", packages.join(", ")));
     let install = || {
         let arguments = ["install", "-qy", "--no-install-recommends"];
         let mut command = std::process::Command::new("apt-get");
-        command.args(arguments).args(&packages).env("DEBIAN_FRONTEND", "noninteractive");
+        command.args(arguments).args(packages).env("DEBIAN_FRONTEND", "noninteractive");
         // Its own service is not ours, and must not start beside us.
         command.env("RUNLEVEL", "1");
         run::output(&mut command)
@@ -56,12 +76,6 @@ pub(crate) fn install() -> Result<()> {
         run::words(&["apt-get", "update", "-q"])?;
         install()?;
     }
-    let still = absent();
-    ensure!(
-        still.is_empty(),
-        "{} is installed and yet its programs are not found",
-        still.join(", ")
-    );
     step.done();
     Ok(())
 }

@@ -24,6 +24,10 @@ const KERNEL_SETTINGS: [&str; 3] =
 /// The cluster of the trial: a node without Kubernetes.
 const TRIAL: &str = "trial";
 
+/// What a cluster needs, and what its tests need besides.
+const MODULES: [Module; 5] =
+    [Module::Etcd, Module::Kubernetes, Module::CoreDns, Module::Helm, Module::CertManager];
+
 /// Installs Debian's packages, builds the Go commands (minutes, once), and runs a container in a network namespace.
 ///
 /// # Errors
@@ -34,7 +38,7 @@ pub fn prepare() -> Result<()> {
     }
     kernel().context("a cluster needs kubelets")?;
     packages::install().context("a cluster needs Debian's packages")?;
-    for module in [Module::Etcd, Module::Kubernetes, Module::CoreDns, Module::Helm] {
+    for module in MODULES {
         go_commands::ensure(module).context("a cluster needs Kubernetes' commands")?;
     }
     static_build::ensure_target().context("images need static programs")?;

@@ -1,7 +1,7 @@
 //! The images of this project, from static programs, under the names that the chart and the examples use.
 
 use crate::image::{Image, USER};
-use crate::static_build;
+use crate::static_build::{self, Arch};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
@@ -35,15 +35,28 @@ pub fn image_name(name: &str) -> String {
 #[derive(Clone, Debug)]
 pub struct Programs {
     folder: PathBuf,
+    arch: Arch,
 }
 
 impl Programs {
+    /// Builds all of them for this machine.
+    ///
+    /// # Errors
+    /// As [`Programs::build_for`].
+    pub fn build() -> Result<Self> {
+        Self::build_for(Arch::here()?)
+    }
+
     /// Builds all of them.
     ///
     /// # Errors
-    /// As [`static_build::build`].
-    pub fn build() -> Result<Self> {
-        Ok(Self { folder: static_build::build(&PACKAGES)? })
+    /// As [`static_build::build`]; or one of them is not static, or not for this architecture.
+    pub fn build_for(arch: Arch) -> Result<Self> {
+        let programs = Self { folder: static_build::build(&PACKAGES, arch)?, arch };
+        for program in RECIPES.iter().flat_map(|recipe| recipe.programs) {
+            static_build::check(&programs.path(program), arch)?;
+        }
+        Ok(programs)
     }
 
     /// Path of one of them.
@@ -59,6 +72,7 @@ impl Programs {
             files: recipe.programs.iter().map(|name| (self.path(name), place(name))).collect(),
             entrypoint: vec![recipe.programs[0].to_owned()],
             user: USER,
+            arch: self.arch,
         };
         RECIPES.iter().map(image).collect()
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use spread_e2e::helm::{Helm, OPERATOR, SYSTEM};
-use spread_e2e::{Cluster, Kubectl};
+use spread_e2e::{Cluster, Family, Kubectl};
 use std::path::Path;
 use std::time::Duration;
 
@@ -63,6 +63,11 @@ impl Bench {
             println!("left out: it needs a cluster of `cargo e2e up --nodes {nodes}`");
         }
         cluster
+    }
+
+    /// Addresses of the cluster, where that is known.
+    pub fn family(&self) -> Option<Family> {
+        self.cluster.as_ref().map(Cluster::family)
     }
 
     pub fn kubectl(&self) -> &Kubectl {

@@ -4,7 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "helpers of a test fail it")]
 
 mod bench;
+mod certificates;
 mod daemon_pods;
 mod flood;
+mod gaps;
+mod namespaces;
 mod operator_pods;
 mod ring;

@@ -5,6 +5,7 @@ use crate::flood::Flood;
 use crate::ring::{Daemon, NAME, Ring, pod};
 use anyhow::ensure;
 use serde_json::json;
+use spread_e2e::Family;
 use spread_e2e::helm::{OPERATOR, SYSTEM};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -38,6 +39,12 @@ fn wait_replaced(bench: &Bench, ring: &Ring<'_>, slot: usize, before: &BTreeMap<
 fn scaling_into_spare_slots_and_back_restarts_nobody_and_loses_nothing() {
     let bench = Bench::with_operator("scaling");
     let ring = Ring::make(&bench);
+    if let Some(family) = bench.family() {
+        for address in ring.addresses(&[0, 1, 2]) {
+            // With both, a pod's first address is the one of IPv4.
+            assert_eq!(address.contains(':'), family == Family::Ipv6, "{address}");
+        }
+    }
     let flood = flood(&bench, &ring, &[0, 1, 2]);
     let before = ring.daemons();
     ring.scale(5);

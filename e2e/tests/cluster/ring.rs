@@ -26,20 +26,20 @@ pub struct Ring<'a> {
 impl<'a> Ring<'a> {
     /// Three daemons and two spare slots, Ready.
     pub fn make(bench: &'a Bench) -> Self {
+        Self::with(bench, &spec())
+    }
+
+    /// The same with another spec of three daemons.
+    pub fn with(bench: &'a Bench, spec: &Value) -> Self {
         let ring = Self { bench };
-        ring.apply(&json!({"replicas": 3, "slots": {"initial": 5}}));
+        ring.apply(spec);
         ring.ready(3);
         ring
     }
 
     /// Applies a spec as its user does.
     pub fn apply(&self, spec: &Value) {
-        let manifest = json!({
-            "apiVersion": "spread-operator.dev/v1alpha1", "kind": "SpreadCluster",
-            "metadata": {"name": NAME, "namespace": self.bench.namespace},
-            "spec": spec,
-        });
-        self.bench.kubectl().apply(&manifest.to_string()).unwrap();
+        apply(self.bench, spec);
     }
 
     pub fn scale(&self, replicas: usize) {
@@ -113,6 +113,21 @@ impl<'a> Ring<'a> {
         let daemons = self.daemons();
         slots.iter().map(|slot| daemons[&pod(*slot)].address.clone()).collect()
     }
+}
+
+/// Applies an object whether or not anybody acts on it.
+pub fn apply(bench: &Bench, spec: &Value) {
+    let manifest = json!({
+        "apiVersion": "spread-operator.dev/v1alpha1", "kind": "SpreadCluster",
+        "metadata": {"name": NAME, "namespace": bench.namespace},
+        "spec": spec,
+    });
+    bench.kubectl().apply(&manifest.to_string()).unwrap();
+}
+
+/// Three daemons and two spare slots.
+pub fn spec() -> Value {
+    json!({"replicas": 3, "slots": {"initial": 5}})
 }
 
 /// Name of a slot's pod.
