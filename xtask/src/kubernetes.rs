@@ -25,7 +25,7 @@ pub fn pod_tests() -> Result<()> {
 }
 
 fn e2e(arguments: &[&str]) -> Command {
-    let run = ["run", "--quiet", "--locked", "-p", "spread-e2e", "--bin", "spread-e2e", "--"];
+    let run = ["run", "--locked", "-p", "spread-e2e", "--bin", "spread-e2e", "--"];
     cargo(&[&run[..], arguments].concat())
 }
 

@@ -4,10 +4,12 @@
 //! * [`purity`] the wall around the pure crates;
 //! * [`npm`] a real client library of others against a real daemon;
 //! * [`kubernetes`] the operator on a real API server, rings in real pods;
+//! * [`docs`] the commands of the documents;
 //! * [`fuzz`] the fuzz targets in turn, and their seeds;
 //! * [`bench`] measurements with daemons in network namespaces of their own.
 
 mod bench;
+mod docs;
 mod fuzz;
 mod kubernetes;
 mod npm;
@@ -34,6 +36,12 @@ enum Task {
     AllTests(tests::Arguments),
     /// Have the npm package `spread` talk through a real daemon (needs node and npm).
     Npm,
+    /// Run the commands of README.md and docs/ as a reader would; check those that can't be run here.
+    Docs {
+        /// Leave out those that need a cluster.
+        #[arg(long)]
+        no_kubernetes: bool,
+    },
     /// Check that the pure crates reach neither IO nor clock, and that the check finds planted violations.
     Purity,
     /// Fuzz everything that parses bytes from elsewhere (needs a nightly toolchain and cargo-fuzz).
@@ -49,6 +57,10 @@ fn main() -> Result<()> {
             Some(missing) => anyhow::bail!(missing),
             None => npm::run(),
         },
+        Task::Docs { no_kubernetes: true } => docs::run(Err("--no-kubernetes".to_owned())),
+        Task::Docs { no_kubernetes: false } => {
+            docs::run(kubernetes::missing_nodes()?.map_or(Ok(()), Err))
+        }
         Task::Purity => purity::run(),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),

@@ -1,7 +1,7 @@
 //! Every test of the project.
 
 use crate::steps::{Steps, cargo, check};
-use crate::{kubernetes, npm, purity};
+use crate::{docs, kubernetes, npm, purity};
 use anyhow::Result;
 
 /// How much to run.
@@ -10,9 +10,9 @@ pub struct Arguments {
     /// Leave out what only CI needs to see each time: format and lints.
     #[arg(long)]
     quick: bool,
-    /// Also what needs a real Kubernetes, which this builds (once) and starts: minutes more.
+    /// Leave out what needs a real Kubernetes, which this otherwise builds (once: minutes) and starts where it can.
     #[arg(long)]
-    kubernetes: bool,
+    no_kubernetes: bool,
 }
 
 /// Runs every test, cheapest failure first.
@@ -44,26 +44,34 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Some(missing) => steps.leave_out(client, &missing),
         None => steps.step(client, npm::run)?,
     }
-    on_kubernetes(&mut steps, arguments.kubernetes)?;
+    let pods = on_kubernetes(&mut steps, !arguments.no_kubernetes)?;
+    steps.step("commands of the documents", || docs::run(pods))?;
     steps.finish();
     Ok(())
 }
 
-/// The operator on a real API server, and rings in real pods, where this machine can have them.
-fn on_kubernetes(steps: &mut Steps, wanted: bool) -> Result<()> {
+/// The operator on a real API server, and rings in real pods, where this machine can have them. Returns why it can't
+/// have pods.
+fn on_kubernetes(steps: &mut Steps, wanted: bool) -> Result<Result<(), String>> {
     let (operator, pods) = ("the operator on a real API server", "rings in real pods");
     if !wanted {
-        steps.leave_out(operator, "add --kubernetes");
-        steps.leave_out(pods, "add --kubernetes");
-        return Ok(());
+        let why = "--no-kubernetes";
+        steps.leave_out(operator, why);
+        steps.leave_out(pods, why);
+        return Ok(Err(why.to_owned()));
     }
     match kubernetes::missing_api_server()? {
         Some(missing) => steps.leave_out(operator, &missing),
         None => steps.step(operator, kubernetes::api_server_tests)?,
     }
-    match kubernetes::missing_nodes()? {
-        Some(missing) => steps.leave_out(pods, &missing),
-        None => steps.step(pods, kubernetes::pod_tests)?,
-    }
-    Ok(())
+    Ok(match kubernetes::missing_nodes()? {
+        Some(missing) => {
+            steps.leave_out(pods, &missing);
+            Err(missing)
+        }
+        None => {
+            steps.step(pods, kubernetes::pod_tests)?;
+            Ok(())
+        }
+    })
 }
