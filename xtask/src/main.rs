@@ -19,6 +19,7 @@ mod tests;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 
 #[derive(Parser)]
 #[command(
@@ -38,6 +39,8 @@ enum Task {
     Npm,
     /// Run the commands of README.md and docs/ as a reader would; check those that can't be run here.
     Docs {
+        /// Only those of these documents.
+        files: Vec<PathBuf>,
         /// Leave out those that need a cluster.
         #[arg(long)]
         no_kubernetes: bool,
@@ -57,9 +60,12 @@ fn main() -> Result<()> {
             Some(missing) => anyhow::bail!(missing),
             None => npm::run(),
         },
-        Task::Docs { no_kubernetes: true } => docs::run(Err("--no-kubernetes".to_owned())),
-        Task::Docs { no_kubernetes: false } => {
-            docs::run(kubernetes::missing_nodes()?.map_or(Ok(()), Err))
+        Task::Docs { files, no_kubernetes } => {
+            let kubernetes = match no_kubernetes {
+                true => Err("--no-kubernetes".to_owned()),
+                false => kubernetes::missing_nodes()?.map_or(Ok(()), Err),
+            };
+            docs::run(kubernetes, &files)
         }
         Task::Purity => purity::run(),
         Task::Fuzz(arguments) => fuzz::run(&arguments),

@@ -45,7 +45,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         None => steps.step(client, npm::run)?,
     }
     let pods = on_kubernetes(&mut steps, !arguments.no_kubernetes)?;
-    steps.step("commands of the documents", || docs::run(pods))?;
+    steps.step("commands of the documents", || docs::run(pods, &[]))?;
     steps.finish();
     Ok(())
 }

@@ -28,18 +28,26 @@ pub struct Block {
     pub commands: Vec<String>,
 }
 
+/// A block of whatever kind that has begun.
+struct Fenced<'a> {
+    start: usize,
+    language: &'a str,
+    lines: Vec<&'a str>,
+}
+
 /// The shell blocks of a document. A comment before a block says what is done with it: `<!-- not run: WHY -->`,
 /// `<!-- stays: WHAT IT SAYS WHEN READY -->`; without one it is run.
 pub fn find(text: &str) -> Result<Vec<Block>> {
     let mut blocks = Vec::new();
-    let (mut usage, mut open): (Option<Use>, Option<(usize, &str, Vec<&str>)>) = (None, None);
+    let mut usage: Option<Use> = None;
+    let mut open: Option<Fenced<'_>> = None;
     for (index, line) in text.lines().enumerate() {
         let number = index + 1;
-        if let Some((_, _, lines)) = open.as_mut()
+        if let Some(fenced) = open.as_mut()
             && !line.starts_with("```")
         {
-            lines.push(line);
-        } else if let Some((start, language, lines)) = open.take() {
+            fenced.lines.push(line);
+        } else if let Some(Fenced { start, language, lines }) = open.take() {
             let marked = usage.take();
             if !LANGUAGES.contains(&language) {
                 if lines.iter().any(|line| line.starts_with(PROMPT)) {
@@ -56,7 +64,7 @@ pub fn find(text: &str) -> Result<Vec<Block>> {
             }
             blocks.push(Block { line: start, usage: marked.unwrap_or(Use::Run), commands });
         } else if let Some(language) = line.strip_prefix("```") {
-            open = Some((number, language.trim(), Vec::new()));
+            open = Some(Fenced { start: number, language: language.trim(), lines: Vec::new() });
         } else if let Some(marked) = comment(line) {
             usage = Some(marked);
         } else if !line.trim().is_empty() && usage.is_some() {

@@ -16,14 +16,19 @@ use std::path::PathBuf;
 const CLUSTER: &str = "cargo e2e ";
 
 /// Runs and checks the commands of all documents; those that need a cluster, unless `Err` says why there can be none.
-pub fn run(kubernetes: Result<(), String>) -> Result<()> {
+/// With files, only those of them.
+pub fn run(kubernetes: Result<(), String>, files: &[PathBuf]) -> Result<()> {
     // They remove all clusters of this machine: only where there are none.
     let kubernetes = match kubernetes {
         Ok(()) if programs::clusters()? => Err("a cluster is up: `cargo e2e status`".to_owned()),
         other => other,
     };
     let path = programs::path(kubernetes.is_ok())?;
-    for document in documents()? {
+    let documents = match files {
+        [] => documents()?,
+        some => some.iter().map(|file| root().join(file)).collect(),
+    };
+    for document in documents {
         let shown = document.strip_prefix(root()).unwrap_or(&document).display().to_string();
         let text = fs::read_to_string(&document).with_context(|| shown.clone())?;
         let blocks = blocks::find(&text).with_context(|| shown.clone())?;
