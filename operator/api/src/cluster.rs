@@ -1,8 +1,10 @@
 //! The object and its spec.
 
+use crate::clients::*;
 use crate::options::*;
 use crate::pods::PodTemplate;
 use crate::rule::{at_creation, rule};
+use crate::security::*;
 use crate::status::SpreadClusterStatus;
 use kube::CustomResource;
 use schemars::JsonSchema;

@@ -5,20 +5,25 @@
 //! refuses a bad object at once) and as [`validate`] (the local run and the operator use it); a test
 //! holds the two lists together.
 
+mod choice;
+mod clients;
 mod cluster;
 mod conditions;
 mod definition;
 mod options;
 mod pods;
 mod rule;
+mod security;
 mod status;
 mod validate;
 
+pub use clients::*;
 pub use cluster::{Slots, SpreadCluster, SpreadClusterSpec};
 pub use conditions::{CONDITIONS, ConditionInfo};
 pub use definition::{DEFINITION_REVISION, DEFINITION_REVISION_ANNOTATION, definition};
 pub use options::*;
 pub use pods::PodTemplate;
+pub use security::*;
 pub use status::*;
 pub use validate::{Violation, validate, validate_new};
 
