@@ -179,7 +179,7 @@ fn stalled(facts: &Facts<'_>, decision: &Decision) -> PlannedCondition {
     if decision.nodes_unknown {
         return stalled(
             "MissingPermission",
-            "spec.placement.type: PerNode needs to list nodes: allow the operator list and watch on nodes with a \
+            "spec.placement.type: PerNode needs to watch nodes: allow the operator list and watch on nodes with a \
              ClusterRole, or set type Pods and replicas"
                 .to_owned(),
         );

@@ -4,8 +4,8 @@ use crate::keys::RingKeys;
 use crate::names::{FROZEN_IMAGE_ANNOTATION, SLOTS_ANNOTATION};
 use crate::nodes::NodeFact;
 use crate::trouble::Trouble;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use spread_operator_api::{IpFamily, SpreadCluster, requests};
+use std::collections::BTreeMap;
 
 /// What the operator was started with.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,8 +25,8 @@ pub struct Facts<'a> {
     pub cluster: &'a SpreadCluster,
     /// What the operator was started with.
     pub defaults: &'a OperatorDefaults,
-    /// Metadata of the ring's StatefulSet and ConfigMap, those that are there: each has the ring's record.
-    pub ring_records: Vec<&'a ObjectMeta>,
+    /// What the ring's StatefulSet and ConfigMap record of it, those that are there.
+    pub ring_records: Vec<RingRecord>,
     /// The restart request that the StatefulSet's pods were last made for.
     pub restart_in_force: Option<String>,
     /// Ordinals that the StatefulSet has now.
@@ -45,6 +45,26 @@ pub struct Facts<'a> {
     pub ca_certificate: Option<String>,
     /// What went wrong in this pass.
     pub troubles: Vec<Trouble>,
+}
+
+/// What an object of the ring records of how the ring was made. Somebody may have taken that away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RingRecord {
+    /// Slots.
+    pub slots: Option<u32>,
+    /// Image where the object names none.
+    pub frozen_image: Option<String>,
+}
+
+impl RingRecord {
+    /// From the object's annotations.
+    pub fn of(annotations: Option<&BTreeMap<String, String>>) -> Self {
+        let text = |name: &str| annotations.and_then(|all| all.get(name));
+        Self {
+            slots: text(SLOTS_ANNOTATION).and_then(|text| text.parse().ok()),
+            frozen_image: text(FROZEN_IMAGE_ANNOTATION).filter(|text| !text.is_empty()).cloned(),
+        }
+    }
 }
 
 /// A pod of the ring.
@@ -103,22 +123,18 @@ pub struct Ring {
 impl Facts<'_> {
     /// The ring: as status and its objects say, else a new one. Somebody may have edited one of them.
     pub fn ring(&self) -> Ring {
-        let recorded = |name: &str| -> Vec<String> {
-            let annotations = self.ring_records.iter().filter_map(|meta| meta.annotations.as_ref());
-            let found = annotations.filter_map(|all| all.get(name)).filter(|text| !text.is_empty());
-            found.cloned().collect()
-        };
         let status = self.cluster.status.as_ref().and_then(|status| status.rings.first());
         let slots = status
             .map(|ring| ring.slots)
             .filter(|slots| *slots > 0)
-            .or(recorded(SLOTS_ANNOTATION).iter().find_map(|text| text.parse().ok()))
+            .or(self.ring_records.iter().find_map(|record| record.slots))
             .unwrap_or(self.cluster.spec.slots.initial);
-        let images = recorded(FROZEN_IMAGE_ANNOTATION);
+        let images: Vec<&String> =
+            self.ring_records.iter().filter_map(|record| record.frozen_image.as_ref()).collect();
         let told = status.map(|ring| ring.image.clone()).filter(|image| !image.is_empty());
         let frozen_image = match (&told, images.first()) {
-            (Some(told), Some(_)) if images.contains(told) => told.clone(),
-            (_, Some(image)) => image.clone(),
+            (Some(told), Some(_)) if images.contains(&told) => told.clone(),
+            (_, Some(image)) => (*image).clone(),
             (Some(told), None) => told.clone(),
             (None, None) => self.defaults.image.clone(),
         };

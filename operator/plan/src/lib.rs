@@ -25,13 +25,13 @@ mod status;
 mod trouble;
 
 pub use children::{
-    CHILD_KINDS, CertificateFacts, Child, Material, certificate_is_due, certificate_secret,
-    children, ring_conf, services, wanted_names,
+    CHILD_KINDS, CertificateFacts, Child, Material, NamespaceFact, certificate_is_due,
+    certificate_secret, children, client_copy, copied_to, ring_conf, services, wanted_names,
 };
 pub use conditions::{ConditionStatus, PlannedCondition, accepted, retrying, unreadable};
 pub use decide::{Action, Plan, plan, restart_backoff_millis};
 pub use decision::{Decision, decide};
-pub use facts::{DaemonReport, Facts, OperatorDefaults, PodFact, Ring};
+pub use facts::{DaemonReport, Facts, OperatorDefaults, PodFact, Ring, RingRecord};
 pub use keys::{KeyStep, RingKeys, key_ids, key_step};
 pub use membership::{View, view};
 pub use nodes::{NodeFact, eligible};

@@ -10,6 +10,12 @@ pub const FIELD_MANAGER: &str = "spread-operator";
 pub const CLUSTER_LABEL: &str = "spread-operator.dev/cluster";
 /// Label with the ring's number.
 pub const RING_LABEL: &str = "spread-operator.dev/ring";
+/// Label of a namespace that has clients, with the value `true`: copies of client ConfigMaps come there.
+pub const CLIENTS_LABEL: &str = "spread-operator.dev/clients";
+/// Label of a copy of a client ConfigMap: the cluster that it is for.
+pub const COPY_LABEL: &str = "spread-operator.dev/copy-of";
+/// Label of such a copy: the namespace of that cluster.
+pub const COPY_NAMESPACE_LABEL: &str = "spread-operator.dev/copy-of-namespace";
 /// Annotation of a ring's objects: slots that the ring was made with.
 pub const SLOTS_ANNOTATION: &str = "spread-operator.dev/slots";
 /// Annotation of a ring's objects: image that the ring was made with, where the object names none.

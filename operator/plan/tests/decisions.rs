@@ -45,7 +45,7 @@ fn slots_and_image_are_those_that_the_ring_was_made_with() {
     let decision = world.decide();
     assert_eq!(decision.ring.slots, 8);
     assert_eq!(decision.action, Action::Steady, "a newer operator restarts nothing");
-    world.ring_meta = None;
+    world.ring_records.clear();
     let facts = world.facts();
     let now = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(
         k8s_openapi::jiff::Timestamp::UNIX_EPOCH,

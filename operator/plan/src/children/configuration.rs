@@ -13,6 +13,7 @@ use crate::snapshot::slot_name;
 use k8s_openapi::api::core::v1::ConfigMap;
 use spread_conf::RenderError;
 use spread_operator_api::{AuthenticationType, IpFamily, RingEncryptionType};
+use std::collections::BTreeMap;
 
 /// The ConfigMap that pods mount. Its name stays; its content is not part of the pods.
 pub(super) fn ring_config_map(
@@ -80,16 +81,20 @@ pub fn ring_conf(
 /// What a client needs: mounted, or read as environment.
 pub(super) fn client_config_map(facts: &Facts<'_>) -> ConfigMap {
     let names = Names::of(facts.cluster);
-    let mut data = vec![
-        ("host".to_owned(), names.client_host()),
-        ("port".to_owned(), SPREAD_PORT.to_string()),
-    ];
-    if let Some(certificate) = &facts.ca_certificate {
-        data.push(("ca.crt".to_owned(), certificate.clone()));
-    }
     ConfigMap {
         metadata: meta(facts, names.client()),
-        data: Some(data.into_iter().collect()),
+        data: Some(client_data(facts)),
         ..ConfigMap::default()
     }
+}
+
+pub(super) fn client_data(facts: &Facts<'_>) -> BTreeMap<String, String> {
+    let names = Names::of(facts.cluster);
+    let mut data: BTreeMap<String, String> =
+        [("host".to_owned(), names.client_host()), ("port".to_owned(), SPREAD_PORT.to_string())]
+            .into();
+    if let Some(certificate) = &facts.ca_certificate {
+        data.insert("ca.crt".to_owned(), certificate.clone());
+    }
+    data
 }

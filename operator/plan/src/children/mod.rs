@@ -3,6 +3,7 @@
 
 mod budget;
 mod configuration;
+mod copies;
 mod meta;
 mod network;
 mod policy;
@@ -10,6 +11,7 @@ mod secrets;
 mod stateful_set;
 
 pub use configuration::ring_conf;
+pub use copies::{NamespaceFact, client_copy, copied_to};
 pub use secrets::{CertificateFacts, certificate_is_due};
 
 use crate::decision::Decision;

@@ -2,17 +2,16 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use spread_operator_api::{IpFamily, SpreadCluster};
-use spread_plan::names::{FROZEN_IMAGE_ANNOTATION, SLOTS_ANNOTATION};
 use spread_plan::{
-    DaemonReport, Decision, Facts, NodeFact, OperatorDefaults, PodFact, RingKeys, decide,
+    DaemonReport, Decision, Facts, NodeFact, OperatorDefaults, PodFact, RingKeys, RingRecord,
+    decide,
 };
 
 pub struct World {
     pub cluster: SpreadCluster,
     pub defaults: OperatorDefaults,
-    pub ring_meta: Option<ObjectMeta>,
+    pub ring_records: Vec<RingRecord>,
     pub pods: Vec<PodFact>,
     pub nodes: Option<Vec<NodeFact>>,
     pub keys: Option<RingKeys>,
@@ -37,7 +36,7 @@ impl World {
         Self {
             cluster,
             defaults,
-            ring_meta: None,
+            ring_records: Vec::new(),
             pods: Vec::new(),
             nodes: None,
             keys: None,
@@ -58,12 +57,10 @@ impl World {
 
     pub fn make_ring(&mut self) {
         let decision = self.decide();
-        let annotations = [
-            (SLOTS_ANNOTATION.to_owned(), decision.ring.slots.to_string()),
-            (FROZEN_IMAGE_ANNOTATION.to_owned(), decision.ring.frozen_image.clone()),
-        ];
-        self.ring_meta =
-            Some(ObjectMeta { annotations: Some(annotations.into()), ..ObjectMeta::default() });
+        self.ring_records = vec![RingRecord {
+            slots: Some(decision.ring.slots),
+            frozen_image: Some(decision.ring.frozen_image),
+        }];
     }
 
     /// All pods that do not end report all of them.
@@ -88,7 +85,7 @@ impl World {
         Facts {
             cluster: &self.cluster,
             defaults: &self.defaults,
-            ring_records: self.ring_meta.iter().collect(),
+            ring_records: self.ring_records.clone(),
             restart_in_force: self.restart_in_force.clone(),
             current_replicas: u32::try_from(self.pods.len()).unwrap(),
             ip_families: Some(vec![IpFamily::IPv4]),
