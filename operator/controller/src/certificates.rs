@@ -6,10 +6,11 @@ use rcgen::{
     KeyUsagePurpose,
 };
 use rustls::RootCertStore;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use spread_operator_api::PRODUCT;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Life of a cluster's authority.
@@ -80,6 +81,12 @@ fn valid(mut params: CertificateParams, lifetime: Duration) -> (CertificateParam
     (params, now_seconds() + lifetime.as_secs())
 }
 
+/// One for all clusters: it is the same for each.
+fn provider() -> &'static Arc<CryptoProvider> {
+    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    PROVIDER.get_or_init(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+}
+
 /// How the operator speaks to a cluster's daemons: mutual TLS, with the cluster's own authority only.
 pub fn client_config(
     authority: &[u8],
@@ -94,8 +101,7 @@ pub fn client_config(
         .collect::<Result<_, _>>()
         .context("tls.crt is no certificate")?;
     let key = PrivateKeyDer::from_pem_slice(key).context("tls.key is no key")?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+    let mut config = rustls::ClientConfig::builder_with_provider(Arc::clone(provider()))
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_client_auth_cert(chain, key)?;

@@ -39,45 +39,7 @@ pub fn to_json(child: &Child) -> serde_json::Result<Value> {
     Ok(value)
 }
 
-/// Keeps of a cached child what is read of it: a thousand clusters have to fit.
-pub fn prune(kind: &str, object: &mut DynamicObject) {
-    object.metadata.managed_fields = None;
-    let data = object.data.take();
-    let keep = |paths: &[&str]| {
-        let mut kept = serde_json::json!({});
-        for path in paths {
-            if let Some(value) = data.pointer(path) {
-                put(&mut kept, path, value.clone());
-            }
-        }
-        kept
-    };
-    object.data = match kind {
-        "Service" => {
-            keep(&["/spec/ipFamilies", "/spec/type", "/spec/ports", "/status/loadBalancer"])
-        }
-        "StatefulSet" => keep(&["/spec/replicas", "/spec/template/metadata/annotations"]),
-        "Secret" => keep(&[
-            "/data/ring.key",
-            "/data/ca.crt",
-            "/data/ca.key",
-            "/data/previous.crt",
-            "/data/tls.crt",
-            "/data/tls.key",
-        ]),
-        _ => Value::Null,
-    };
-}
-
-fn put(into: &mut Value, path: &str, value: Value) {
-    let mut place = into;
-    for name in path.trim_start_matches('/').split('/') {
-        place = &mut place[name];
-    }
-    *place = value;
-}
-
-/// A Secret's text.
+/// A text of a Secret as the API server has it.
 pub fn secret_text(secret: &DynamicObject, key: &str) -> Option<String> {
     let encoded = secret.data.get("data")?.get(key)?;
     let bytes: k8s_openapi::ByteString = serde_json::from_value(encoded.clone()).ok()?;

@@ -2,19 +2,27 @@
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
+use spread_operator::caches::WATCH_TIMEOUT;
 use spread_operator::run::{Hooks, run};
 use spread_operator::settings::Settings;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
+
+/// A connection to the API server over which nothing came for so long is broken: a watch has its end before.
+const READ_TIMEOUT: Duration = WATCH_TIMEOUT.saturating_add(Duration::from_secs(10));
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let settings = Settings::parse();
     log(&settings)?;
-    let client = kube::Client::try_default().await.context(
+    let mut config = kube::Config::infer().await.context(
         "no API server is known: run inside a cluster, or set KUBECONFIG to a file that names one",
     )?;
+    config.read_timeout = Some(READ_TIMEOUT);
+    let client =
+        kube::Client::try_from(config).context("the API server's address or certificate")?;
     let (ask_to_stop, stop) = watch::channel(false);
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);

@@ -1,17 +1,16 @@
 //! What is random: keys and certificates. When they are due is the planner's decision.
 
-use crate::admin::Credentials;
+use crate::admin::{ClusterKey, Credentials};
 use crate::certificates::{
     AUTHORITY_LIFETIME, CERTIFICATE_LIFETIME, Issued, authority, client_config, daemon_certificate,
     now_seconds,
 };
 use crate::context::Context;
-use crate::kinds::secret_text;
+use crate::held::{Held, SecretContent};
 use crate::observe::Seen;
 use crate::write::WriteError;
 use anyhow::Result;
 use kube::ResourceExt as _;
-use kube::api::DynamicObject;
 use spread_operator_api::{SpreadCluster, TlsType, requests};
 use spread_plan::names::{DNS_NAMES_ANNOTATION, NOT_AFTER_ANNOTATION, Names};
 use spread_plan::{
@@ -19,6 +18,7 @@ use spread_plan::{
     certificate_is_due, certificate_secret, key_step,
 };
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The keys as they are to be.
@@ -58,57 +58,49 @@ pub async fn certificates(
         return Ok(());
     }
     let names = Names::of(cluster);
-    let made = match authority_data(seen.authority.as_ref(), &names) {
+    let made = match authority_data(context, seen.authority.as_ref(), &names) {
         Ok(made) => made,
-        Err(error) => {
-            return {
-                note(seen, &error);
-                Ok(())
-            };
-        }
+        Err(error) => return note(seen, &error),
     };
-    let data: Vec<(&str, &str)> = made.data.iter().map(|(key, text)| (*key, &**text)).collect();
-    let facts = seen.facts(cluster, context);
-    let secret = certificate_secret(&facts, &names.ca_secret(), &data, &made.annotations);
-    if !write(context, cluster, secret, seen).await? {
+    if !write(context, cluster, &names.ca_secret(), &made, seen).await? {
         return Ok(());
     }
     let dns_names = names.dns_names(decision.ring.number);
-    let tls = match certificate_data(seen.certificate.as_ref(), &made, &names, &dns_names) {
+    let tls = match certificate_data(context, seen.certificate.as_ref(), &made, &names, &dns_names)
+    {
         Ok(tls) => tls,
-        Err(error) => {
-            note(seen, &error);
-            return Ok(());
-        }
+        Err(error) => return note(seen, &error),
     };
-    let data: Vec<(&str, &str)> = tls.data.iter().map(|(key, text)| (*key, &**text)).collect();
-    let facts = seen.facts(cluster, context);
-    let secret = certificate_secret(&facts, &names.tls_secret(), &data, &tls.annotations);
-    write(context, cluster, secret, seen).await.map(drop)
+    write(context, cluster, &names.tls_secret(), &tls, seen).await.map(drop)
 }
 
-fn note(seen: &mut Seen, error: &anyhow::Error) {
+fn note(seen: &mut Seen, error: &anyhow::Error) -> Result<(), WriteError> {
     let message = format!("the daemons' certificate could not be made: {error:#}");
     seen.troubles.push(Trouble { kind: TroubleKind::Retrying, message });
+    Ok(())
 }
 
 /// Whether it is written, or was so before.
 async fn write(
     context: &Context,
     cluster: &SpreadCluster,
-    secret: k8s_openapi::api::core::v1::Secret,
+    name: &str,
+    content: &Content,
     seen: &mut Seen,
 ) -> Result<bool, WriteError> {
+    let data: Vec<(&str, &str)> = content.data.iter().map(|(key, text)| (*key, &**text)).collect();
+    let facts = seen.facts(cluster, context);
+    let secret = certificate_secret(&facts, name, &data, &content.annotations);
     let child = Child::Secret(secret);
     let namespace = cluster.namespace().unwrap_or_default();
-    let cached = context.caches.child("Secret", &namespace, &child.name());
+    let cached = context.caches.child("Secret", &namespace, name);
     let uid = cluster.metadata.uid.as_deref().unwrap_or_default();
     match context.writer.apply(cluster, &child, cached.as_deref()).await {
         Ok(written) => {
-            if let Some(written) = written {
-                context.remember(uid, &written);
-                if child.name() == Names::of(cluster).tls_secret() {
-                    seen.certificate = Some(written);
+            if let Some(written) = written.as_ref().and_then(Held::secret) {
+                context.memory.remember(uid, name, written);
+                if name == Names::of(cluster).tls_secret() {
+                    seen.certificate = Some(Arc::clone(written));
                 }
             }
             Ok(true)
@@ -134,12 +126,20 @@ impl Content {
 }
 
 /// The authority as it is, or a new one; the old one's certificate stays trusted beside it.
-fn authority_data(held: Option<&DynamicObject>, names: &Names) -> Result<Content> {
-    let text = |key: &str| held.and_then(|secret| secret_text(secret, key));
+fn authority_data(
+    context: &Context,
+    held: Option<&Arc<SecretContent>>,
+    names: &Names,
+) -> Result<Content> {
+    let text = |key: &str| held.and_then(|secret| secret.text(key)).map(str::to_owned);
     let facts = held.and_then(|secret| facts_of(secret, AUTHORITY_LIFETIME));
-    if let (Some(certificate), Some(key), Some(facts)) = (text("ca.crt"), text("ca.key"), facts)
+    let cluster = (names.namespace.clone(), names.cluster.clone());
+    if let (Some(secret), Some(certificate), Some(key), Some(facts)) =
+        (held, text("ca.crt"), text("ca.key"), facts)
         && !certificate_is_due(Some(&facts), &facts.dns_names, now_seconds())
-        && daemon_certificate(&names.cluster, &key, &[]).is_ok()
+        && context.memory.is_usable_authority(&cluster, secret, || {
+            daemon_certificate(&names.cluster, &key, &[]).is_ok()
+        })
     {
         let mut data = vec![("ca.crt", certificate), ("ca.key", key)];
         data.extend(text("previous.crt").map(|previous| ("previous.crt", previous)));
@@ -153,15 +153,17 @@ fn authority_data(held: Option<&DynamicObject>, names: &Names) -> Result<Content
 
 /// The daemons' certificate as it is, or a new one.
 fn certificate_data(
-    held: Option<&DynamicObject>,
+    context: &Context,
+    held: Option<&Arc<SecretContent>>,
     authority: &Content,
     names: &Names,
     dns_names: &[String],
 ) -> Result<Content> {
-    let text = |key: &str| held.and_then(|secret| secret_text(secret, key)).unwrap_or_default();
+    let text = |key: &str| held.and_then(|secret| secret.text(key)).unwrap_or_default().to_owned();
     let trusted = format!("{}{}", authority.text("ca.crt"), authority.text("previous.crt"));
     let facts = held.and_then(|secret| facts_of(secret, CERTIFICATE_LIFETIME));
-    let usable = held.is_some_and(|secret| matches!(credentials(Some(secret)), Ok(Some(_))));
+    let cluster = (names.namespace.clone(), names.cluster.clone());
+    let usable = matches!(credentials(context, &cluster, held), Ok(Some(_)));
     if let Some(facts) = facts
         && !certificate_is_due(Some(&facts), dns_names, now_seconds())
         && usable
@@ -183,26 +185,35 @@ fn annotations(not_after_seconds: u64, dns_names: &[String]) -> Vec<(&'static st
     ]
 }
 
-fn facts_of(secret: &DynamicObject, lifetime: Duration) -> Option<CertificateFacts> {
-    let annotations = secret.annotations();
-    let names = annotations.get(DNS_NAMES_ANNOTATION).map(String::as_str).unwrap_or_default();
+fn facts_of(secret: &SecretContent, lifetime: Duration) -> Option<CertificateFacts> {
+    let names = secret.annotation(DNS_NAMES_ANNOTATION).unwrap_or_default();
     Some(CertificateFacts {
-        not_after_seconds: annotations.get(NOT_AFTER_ANNOTATION)?.parse().ok()?,
+        not_after_seconds: secret.annotation(NOT_AFTER_ANNOTATION)?.parse().ok()?,
         lifetime_seconds: lifetime.as_secs(),
         dns_names: names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
     })
 }
 
-/// How daemons with this certificate are spoken to. None: there is none yet.
-pub fn credentials(secret: Option<&DynamicObject>) -> Result<Option<Credentials>> {
-    let text = |key: &str| secret.and_then(|secret| secret_text(secret, key));
+/// How daemons with this certificate are spoken to; made anew only when it is another. None: there is none yet.
+pub fn credentials(
+    context: &Context,
+    cluster: &ClusterKey,
+    secret: Option<&Arc<SecretContent>>,
+) -> Result<Option<Credentials>> {
+    let text = |key: &str| secret.and_then(|secret| secret.text(key));
     let (Some(ca), Some(certificate), Some(key)) =
         (text("ca.crt"), text("tls.crt"), text("tls.key"))
     else {
         return Ok(None);
     };
     let mut hasher = DefaultHasher::new();
-    (&ca, &certificate, &key).hash(&mut hasher);
+    (ca, certificate, key).hash(&mut hasher);
+    let fingerprint = hasher.finish();
+    if let Some(kept) = context.memory.credentials(cluster, fingerprint) {
+        return Ok(Some(kept));
+    }
     let config = client_config(ca.as_bytes(), certificate.as_bytes(), key.as_bytes())?;
-    Ok(Some(Credentials { config, fingerprint: hasher.finish() }))
+    let made = Credentials { config, fingerprint };
+    context.memory.keep_credentials(cluster, &made);
+    Ok(Some(made))
 }

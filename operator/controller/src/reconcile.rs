@@ -3,42 +3,46 @@
 //! A pass may end anywhere, by a refusal or by this process's death; the next one begins again from
 //! what is there. What decides and what builds is in `spread-plan`, without client and clock.
 
+use crate::admin::{ClusterKey, Round};
 use crate::context::Context;
+use crate::copies;
+use crate::held::{Detail, Held};
 use crate::material;
-use crate::observe::{self, Seen, observe};
+use crate::observe::{Seen, observe};
 use crate::points::Point;
 use crate::report;
-use crate::write::{WriteError, is_owned};
+use crate::write::WriteError;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
-use kube::api::DynamicObject;
 use kube::core::DeserializeGuard;
-use kube::runtime::controller::Action as Next;
-use spread_operator_api::{PlacementType, SpreadCluster};
+use spread_operator_api::SpreadCluster;
 use spread_plan::names::Names;
 use spread_plan::{
     Action, Child, Decision, Facts, Trouble, TroubleKind, accepted, children, decide, services,
     status, status_of_conditions, unreadable, wanted_names,
 };
-use std::convert::Infallible;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Time between two passes when nothing happens.
 const RESYNC: Duration = Duration::from_secs(30);
-/// The same where nodes are asked about, which are not watched.
-const RESYNC_PER_NODE: Duration = Duration::from_secs(5);
+/// It is longer by up to so much, different for each object: those that were made together part.
+const RESYNC_SPREAD: Duration = Duration::from_secs(15);
+/// A newer state of the object is on its way; looked for after so long if it does not come.
+const OUTDATED: Duration = Duration::from_secs(1);
 
-/// Does what is to be done, and says when to look again. Whatever goes wrong is in the object's status.
+/// Does what is to be done, and says when to look again; none: when something happens. Whatever goes wrong is in the
+/// object's status.
 pub async fn reconcile(
     object: Arc<DeserializeGuard<SpreadCluster>>,
     context: Arc<Context>,
-) -> Result<Next, Infallible> {
+) -> Option<Duration> {
     if !context.leadership.leads() {
         // Another replica writes from now on.
-        context.forget_secrets();
-        return Ok(Next::await_change());
+        context.memory.forget_secrets();
+        return None;
     }
     let began = Instant::now();
     context.metrics.reconciles.inc();
@@ -48,18 +52,26 @@ pub async fn reconcile(
     };
     context.metrics.reconcile_seconds.observe(began.elapsed().as_secs_f64());
     let key = (object.namespace().unwrap_or_default(), object.name_any());
-    Ok(match next {
-        Ok(after) => {
-            context.succeeded(&key);
-            Next::requeue(after)
+    match next {
+        Ok(()) => {
+            context.memory.succeeded(&key);
+            Some(resync(&key))
         }
         // The leader goes on from here.
-        Err(WriteError::NotLeading) => Next::await_change(),
+        Err(WriteError::NotLeading) => None,
+        Err(WriteError::Outdated) => Some(OUTDATED),
         Err(WriteError::Trouble(trouble)) => {
             tracing::warn!(namespace = key.0, name = key.1, kind = ?trouble.kind, "{}", trouble.message);
-            Next::requeue(context.failed(&key))
+            Some(context.memory.failed(&key))
         }
-    })
+    }
+}
+
+fn resync(key: &ClusterKey) -> Duration {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    let part = u32::try_from(hasher.finish() % 1000).unwrap_or_default();
+    RESYNC + RESYNC_SPREAD * part / 1000
 }
 
 /// Guard: what cannot be read is not acted on, and stops nobody else.
@@ -73,14 +85,14 @@ fn guard(object: &DeserializeGuard<SpreadCluster>) -> Result<&SpreadCluster, Tro
     })
 }
 
-async fn pass(context: &Context, cluster: &SpreadCluster) -> Result<Duration, WriteError> {
+async fn pass(context: &Context, cluster: &SpreadCluster) -> Result<(), WriteError> {
     let names = Names::of(cluster);
     let key = (names.namespace.clone(), names.cluster.clone());
-    context.know(&key, cluster.metadata.uid.as_deref().unwrap_or_default());
+    context.memory.know(&key, cluster.metadata.uid.as_deref().unwrap_or_default());
     if cluster.metadata.deletion_timestamp.is_some() {
         // Children go by their owner; nothing is to be undone.
         context.forget(&names);
-        return Ok(RESYNC);
+        return Ok(());
     }
     let cluster = &accept(context, cluster).await?;
     let mut seen = observe(context, cluster).await;
@@ -89,18 +101,22 @@ async fn pass(context: &Context, cluster: &SpreadCluster) -> Result<Duration, Wr
     if !decision.hands_off {
         acted = act(context, cluster, &decision, &mut seen).await;
     }
-    if matches!(acted, Err(WriteError::NotLeading)) {
-        acted?;
+    if matches!(acted, Err(WriteError::NotLeading | WriteError::Outdated)) {
+        return acted;
     }
     context.count(&seen.troubles);
     watch_daemons(context, &key, &decision, &mut seen);
+    let was_told = cluster.status.as_ref().is_some_and(|status| !status.rings.is_empty());
+    if seen.unasked && was_told && !context.memory.has_told(&key) {
+        // What the last process has told stays until this one knows as much: the answers start the next pass.
+        return Ok(());
+    }
     let facts = seen.facts(cluster, context);
-    let written = tell(context, cluster, &facts, &decision).await;
-    written?;
+    tell(context, cluster, &facts, &decision).await?;
+    context.memory.tells(&key);
     match seen.troubles.into_iter().min_by_key(|trouble| trouble.kind) {
         Some(trouble) => Err(WriteError::Trouble(trouble)),
-        None if cluster.spec.placement.r#type == PlacementType::PerNode => Ok(RESYNC_PER_NODE),
-        None => Ok(RESYNC),
+        None => Ok(()),
     }
 }
 
@@ -127,9 +143,9 @@ async fn act(
     for child in services(&seen.facts(cluster, context), decision) {
         let written = apply(context, cluster, &child, seen).await?;
         if child.name() == Names::of(cluster).client()
-            && let Some(written) = written
+            && let Some(Detail::Service(written, _)) = written.map(|held| held.detail)
         {
-            families = observe::families(&written.data["spec"]);
+            families = written;
         }
     }
     // Without the Service nobody knows which addresses there are.
@@ -152,6 +168,7 @@ async fn act(
         apply(context, cluster, &child, seen).await?;
     }
     delete_orphans(context, cluster, decision, seen).await?;
+    copies::keep(context, cluster, seen).await?;
     take_action(context, cluster, decision, seen).await
 }
 
@@ -166,14 +183,14 @@ async fn apply(
     cluster: &SpreadCluster,
     child: &Child,
     seen: &mut Seen,
-) -> Result<Option<DynamicObject>, WriteError> {
+) -> Result<Option<Held>, WriteError> {
     let namespace = cluster.namespace().unwrap_or_default();
     let cached = context.caches.child(child.kind(), &namespace, &child.name());
     match context.writer.apply(cluster, child, cached.as_deref()).await {
         Ok(written) => {
-            if let (Some(written), Child::Secret(_)) = (&written, child) {
+            if let Some(content) = written.as_ref().and_then(Held::secret) {
                 let uid = cluster.metadata.uid.as_deref().unwrap_or_default();
-                context.remember(uid, written);
+                context.memory.remember(uid, &child.name(), content);
             }
             Ok(written)
         }
@@ -195,13 +212,12 @@ async fn delete_orphans(
     let uid = cluster.metadata.uid.as_deref().unwrap_or_default();
     let (namespace, name) = (cluster.namespace().unwrap_or_default(), cluster.name_any());
     let wanted = wanted_names(&seen.facts(cluster, context), decision);
-    for (kind, child) in context.caches.children(&namespace, &name) {
-        let is_wanted = wanted.contains(&(kind, child.name_any()));
-        let is_ours = is_owned(&child.metadata, uid);
-        if is_wanted || !is_ours || child.metadata.deletion_timestamp.is_some() {
+    for (kind, name, child) in context.caches.children(&namespace, &name) {
+        let is_wanted = wanted.iter().any(|(of, wanted)| *of == kind && *wanted == name);
+        if is_wanted || !child.is_owned(uid) || child.terminating {
             continue;
         }
-        match context.writer.delete_orphan(kind, &child).await {
+        match context.writer.delete_orphan(cluster, kind, &name, &child).await {
             Err(WriteError::Trouble(trouble)) => seen.troubles.push(trouble),
             other => other?,
         }
@@ -218,11 +234,15 @@ async fn take_action(
     seen: &mut Seen,
 ) -> Result<(), WriteError> {
     let Action::Roll { slot } = decision.action else { return Ok(()) };
+    if seen.unasked {
+        // Who was not asked yet may serve.
+        return Ok(());
+    }
     let names = Names::of(cluster);
     let facts = seen.facts(cluster, context);
     let Some(uid) = facts.pod(slot).map(|pod| pod.uid.clone()) else { return Ok(()) };
     let name = names.pod(decision.ring.number, slot);
-    match context.writer.delete_pod(&names.namespace, &name, &uid).await {
+    match context.writer.delete_pod(cluster, &name, &uid, &seen.held_pods).await {
         Err(WriteError::Trouble(trouble)) => seen.troubles.push(trouble),
         other => other?,
     }
@@ -230,13 +250,19 @@ async fn take_action(
 }
 
 /// Has the daemons asked: often while anything is to come.
-fn watch_daemons(context: &Context, key: &(String, String), decision: &Decision, seen: &mut Seen) {
+fn watch_daemons(context: &Context, key: &ClusterKey, decision: &Decision, seen: &mut Seen) {
     let at_rest = decision.whole() && matches!(decision.action, Action::Steady);
     let targets = std::mem::take(&mut seen.targets);
-    match material::credentials(seen.certificate.as_ref()) {
-        Ok(Some(credentials)) => context.poller.watch(key, targets, &credentials, at_rest),
-        Ok(None) => {}
+    match material::credentials(context, key, seen.certificate.as_ref()) {
+        Ok(Some(credentials)) => {
+            let revision = seen.pods_revision();
+            let round = Round { targets, credentials: &credentials, at_rest, revision };
+            context.poller.watch(key, round);
+        }
+        // Without a certificate nobody can be asked.
+        Ok(None) => seen.unasked = false,
         Err(error) => {
+            seen.unasked = false;
             let message = format!("the daemons' certificate cannot be used: {error:#}: replace it");
             seen.troubles.push(Trouble { kind: TroubleKind::SecretMissing, message });
         }
@@ -259,8 +285,8 @@ async fn tell_unreadable(
     context: &Context,
     object: &DeserializeGuard<SpreadCluster>,
     trouble: &Trouble,
-) -> Result<Duration, WriteError> {
-    let Err(invalid) = &object.0 else { return Ok(RESYNC) };
+) -> Result<(), WriteError> {
+    let Err(invalid) = &object.0 else { return Ok(()) };
     context.count(std::slice::from_ref(trouble));
     let mut stand_in = SpreadCluster::new(&object.name_any(), Default::default());
     stand_in.metadata = invalid.metadata.clone();

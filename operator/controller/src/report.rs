@@ -36,7 +36,7 @@ pub async fn write_status(
     point: Point,
 ) -> Result<(), WriteError> {
     let now = &Time(Timestamp::now());
-    match context.writer.status(&cluster.metadata, status, point).await? {
+    match context.writer.status(cluster, status, point).await? {
         Ok(()) => Ok(()),
         Err(error) if is_gone(&error) => Ok(()),
         Err(error) if is_pruned(&error) => {

@@ -1,45 +1,35 @@
 //! The operator as a whole: election, a controller per scope, and the end in order.
 
 use crate::admin::{ClusterKey, Poller};
-use crate::caches::Caches;
-use crate::context::{Context, Parts};
+use crate::caches::{Caches, bounded};
+use crate::context::{Context, Memory};
+use crate::copies::Copies;
+use crate::held::node_fact;
 use crate::leader::{Candidate, Leadership};
 use crate::metrics::Metrics;
+use crate::passes::{Guarded, Passes, forward};
 use crate::points::Points;
-use crate::reconcile::reconcile;
 use crate::settings::Settings;
 use crate::web;
+use crate::wide::Wide;
 use crate::write::Writer;
 use anyhow::{Context as _, Result};
-use futures::{StreamExt as _, stream};
+use k8s_openapi::api::core::v1::Node;
+use kube::Client;
 use kube::api::Api;
-use kube::core::DeserializeGuard;
-use kube::runtime::controller::{Config as ControllerConfig, Controller};
 use kube::runtime::events::{Recorder, Reporter};
-use kube::runtime::reflector::{self, ObjectRef, reflector};
-use kube::runtime::{WatchStreamExt as _, watcher};
-use kube::{Client, Resource as _};
-use spread_operator_api::{PRODUCT, SpreadCluster};
-use spread_plan::OperatorDefaults;
+use spread_operator_api::PRODUCT;
+use spread_plan::{NodeFact, OperatorDefaults};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 /// Name of the Lease.
 const LEASE: &str = "spread-operator";
-/// Objects that are worked on at a time, of one scope.
-const CONCURRENCY: u16 = 16;
-/// Events of one object within so long make one pass.
-const DEBOUNCE: Duration = Duration::from_millis(20);
-/// Time between two searches for clusters that are gone.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
-/// Changes that daemons' answers may bring at a time; more wait with the sender.
-const CHANGES: usize = 1024;
-
-type Guarded = DeserializeGuard<SpreadCluster>;
+/// Things that happened and were not put into the queue yet; more wait where they come from.
+const TRIGGERS: usize = 1024;
 
 /// What a test may change.
 #[derive(Clone, Debug, Default)]
@@ -70,7 +60,8 @@ pub async fn run(
     let (give_back, election_stop) = watch::channel(false);
     let (leadership, mut election) = elect(&client, &settings, &hooks, election_stop);
     follow_leadership(&mut side_tasks, &leadership, &metrics);
-    let (poller, changes) = Poller::new(Arc::clone(&metrics));
+    // Read by the queues, which keep each cluster once.
+    let (changed, changes) = mpsc::unbounded_channel();
     let shared = Shared {
         writer: Arc::new(Writer::new(
             client.clone(),
@@ -78,7 +69,9 @@ pub async fn run(
             hooks.points.clone(),
             Arc::clone(&metrics),
         )),
-        poller: Arc::new(poller),
+        poller: Arc::new(Poller::new(Arc::clone(&metrics), changed.clone())),
+        nodes: Arc::new(Wide::new(client.clone(), bounded(), node_fact, changed.clone())),
+        changed,
         metrics,
         leadership,
         client,
@@ -101,6 +94,8 @@ struct Shared {
     hooks: Hooks,
     writer: Arc<Writer>,
     poller: Arc<Poller>,
+    nodes: Arc<Wide<Node, NodeFact>>,
+    changed: mpsc::UnboundedSender<ClusterKey>,
     metrics: Arc<Metrics>,
     leadership: Leadership,
     stop: watch::Receiver<bool>,
@@ -151,11 +146,11 @@ async fn run_scopes(
     let mut complete = Vec::new();
     let mut queues = BTreeMap::new();
     for namespace in namespaces {
-        let (queue, changed) = mpsc::channel(CHANGES);
+        let (triggers, triggered) = mpsc::channel(TRIGGERS);
         let (done, is_done) = watch::channel(false);
-        queues.insert(namespace.clone(), queue);
+        queues.insert(namespace.clone(), triggers.clone());
         complete.push(is_done);
-        controllers.spawn(run_scope(shared, namespace, changed, done));
+        controllers.spawn(run_scope(shared, namespace, triggers, triggered, done));
     }
     let route = async move {
         while let Some(key) = changes.recv().await {
@@ -187,7 +182,8 @@ async fn run_scopes(
 fn run_scope(
     shared: &Shared,
     namespace: Option<String>,
-    changed: mpsc::Receiver<ClusterKey>,
+    triggers: mpsc::Sender<ClusterKey>,
+    triggered: mpsc::Receiver<ClusterKey>,
     complete: watch::Sender<bool>,
 ) -> impl Future<Output = ()> + Send + 'static {
     let api: Api<Guarded> = match &namespace {
@@ -195,12 +191,22 @@ fn run_scope(
         None => Api::all(shared.client.clone()),
     };
     let (caches, child_triggers) = Caches::watch(&shared.client, namespace.as_deref());
+    let (copies, copy_triggers) = match &namespace {
+        // Namespaces are of the whole cluster.
+        Some(_) => (None, None),
+        None => {
+            let (copies, triggers) = Copies::watch(&shared.client, shared.changed.clone());
+            (Some(copies), Some(triggers))
+        }
+    };
     let reporter =
         Reporter { controller: PRODUCT.into(), instance: Some(shared.settings.identity.clone()) };
-    let context = Arc::new(Context::new(Parts {
+    let context = Arc::new(Context {
         client: shared.client.clone(),
         writer: Arc::clone(&shared.writer),
         poller: Arc::clone(&shared.poller),
+        nodes: Arc::clone(&shared.nodes),
+        copies,
         caches,
         defaults: OperatorDefaults {
             image: shared.settings.daemon_image.clone(),
@@ -211,63 +217,27 @@ fn run_scope(
         metrics: Arc::clone(&shared.metrics),
         recorder: Recorder::new(shared.client.clone(), reporter),
         admin_port: shared.hooks.admin_port,
-    }));
-    let daemon_triggers = stream::unfold(changed, |mut changed| async {
-        changed.recv().await.map(|key| (key, changed))
+        memory: Memory::default(),
     });
-    let triggers = stream::select(child_triggers, daemon_triggers);
-    let mut stop = shared.stop.clone();
-    let (clusters, writer) = reflector::store();
-    let watched = reflector(writer, watcher(api, watcher::Config::default()).modify(prune_cluster));
-    let controller = Controller::for_stream(watched.applied_objects(), clusters.clone())
-        .with_config(ControllerConfig::default().concurrency(CONCURRENCY).debounce(DEBOUNCE))
-        .reconcile_on(triggers.map(|(namespace, name)| ObjectRef::new(&name).within(&namespace)))
-        .reconcile_all_on(on_promotion(&shared.leadership))
-        .graceful_shutdown_on(async move {
-            let _ = stop.wait_for(|stop| *stop).await;
-        });
-    let passes = {
-        let context = Arc::clone(&context);
-        controller.run(reconcile, |_, error: &std::convert::Infallible, _| match *error {}, context)
-    };
+    let (leadership, stop) = (shared.leadership.changes(), shared.stop.clone());
     async move {
-        let side = async {
+        let mut sources = JoinSet::new();
+        forward(child_triggers, triggers.clone(), &mut sources);
+        if let Some(copy_triggers) = copy_triggers {
+            forward(copy_triggers, triggers, &mut sources);
+        }
+        let passes = Passes::new(api, Arc::clone(&context));
+        let clusters = passes.clusters();
+        let announce = async {
+            // The writer lives as long as the passes.
             let _ = clusters.wait_until_ready().await;
             context.caches.complete().await;
             complete.send_replace(true);
-            loop {
-                tokio::time::sleep(SWEEP_INTERVAL).await;
-                context.sweep(|(namespace, name)| {
-                    let reference = ObjectRef::new(name).within(namespace);
-                    clusters.get(&reference).is_some()
-                });
-            }
+            std::future::pending::<()>().await;
         };
-        let passes = passes.for_each(|pass| async move {
-            if let Err(error) = pass {
-                tracing::debug!(%error, "a pass ended early");
-            }
-        });
         tokio::select! {
-            () = passes => {}
-            () = side => {}
+            () = passes.run(triggered, leadership, stop) => {}
+            () = announce => {}
         }
     }
-}
-
-/// Who owns which field of an object is more than all the rest of it, and read by nobody here.
-fn prune_cluster(cluster: &mut Guarded) {
-    cluster.meta_mut().managed_fields = None;
-}
-
-/// Everything is looked at when this replica begins to lead.
-fn on_promotion(leadership: &Leadership) -> impl futures::Stream<Item = ()> + Send + 'static {
-    stream::unfold(leadership.changes(), |mut changes| async {
-        loop {
-            changes.changed().await.ok()?;
-            if *changes.borrow_and_update() {
-                return Some(((), changes));
-            }
-        }
-    })
 }

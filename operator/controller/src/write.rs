@@ -1,23 +1,26 @@
 //! Every write to the API server but the Lease: one place that asks for leadership, refuses foreign
 //! objects, and names the point.
 
+use crate::held::{Held, HeldPod, Owner};
 use crate::kinds::{is_kept_secret, resource, to_json};
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
+use crate::owned::wanted_content;
 use crate::points::{Moment, Point, Points};
 use crate::refusal::trouble;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
-use kube::Client;
 use kube::api::{
-    Api, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions, ValidationDirective,
+    Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, Preconditions,
+    ValidationDirective,
 };
+use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
 use spread_operator_api::{GROUP, SpreadCluster, SpreadClusterStatus, VERSION};
-use spread_plan::names::{FIELD_MANAGER, Names};
+use spread_plan::names::{CLUSTER_LABEL, FIELD_MANAGER, Names};
 use spread_plan::{Child, Trouble, TroubleKind};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +36,9 @@ pub enum WriteError {
     /// This replica does not lead: the leader makes it.
     #[error("this replica does not lead")]
     NotLeading,
+    /// The object that the pass goes by is not the newest any more: the newer one is on its way.
+    #[error("the object has changed meanwhile")]
+    Outdated,
     /// It is told in the object's status.
     #[error("{}", .0.message)]
     Trouble(Trouble),
@@ -41,6 +47,9 @@ pub enum WriteError {
 /// What was applied last: its content, and the version that it got.
 type Applied = BTreeMap<(&'static str, String, String), (u64, String)>;
 
+/// By namespace and name: uid and generation.
+type Confirmed = BTreeMap<(String, String), (String, i64)>;
+
 /// Writes.
 pub struct Writer {
     client: Client,
@@ -48,6 +57,8 @@ pub struct Writer {
     points: Points,
     metrics: Arc<Metrics>,
     applied: Mutex<Applied>,
+    /// Which generation of each object was the newest when the API server was asked.
+    confirmed: Mutex<Confirmed>,
 }
 
 impl Writer {
@@ -58,11 +69,18 @@ impl Writer {
         points: Points,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { client, leadership, points, metrics, applied: Mutex::default() }
+        Self {
+            client,
+            leadership,
+            points,
+            metrics,
+            applied: Mutex::default(),
+            confirmed: Mutex::default(),
+        }
     }
 
     /// Makes one write, if this replica leads.
-    async fn write<T>(
+    pub(crate) async fn write<T>(
         &self,
         point: Point,
         request: impl Future<Output = kube::Result<T>>,
@@ -82,40 +100,73 @@ impl Writer {
         })
     }
 
-    /// Makes a child as wanted. `cached` is the cache's view of it. Gives its metadata and content after
-    /// the write; none if nothing was to be written.
+    /// Makes sure that the pass goes by the newest generation of its object. A list may be older than what another process
+    /// has acted on already; an older generation is never acted on. Asked once for each generation.
+    pub(crate) async fn confirm(&self, cluster: &SpreadCluster) -> Result<(), WriteError> {
+        let (metadata, uid) = (&cluster.metadata, text(&cluster.metadata.uid));
+        let generation = metadata.generation.unwrap_or_default();
+        let (namespace, name) = (text(&metadata.namespace), text(&metadata.name));
+        let key = (namespace.to_owned(), name.to_owned());
+        let known = self.confirmed().get(&key).filter(|(of, _)| of == uid).map(|known| known.1);
+        match known.map(|newest| newest.cmp(&generation)) {
+            Some(Ordering::Greater) => return Err(WriteError::Outdated),
+            Some(Ordering::Equal) => return Ok(()),
+            Some(Ordering::Less) | None => {}
+        }
+        let resource = kube::core::ApiResource::erase::<SpreadCluster>(&());
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), namespace, &resource);
+        let live = read(&api, "SpreadCluster", name).await?;
+        let live = live.filter(|live| text(&live.metadata.uid) == uid);
+        let Some(live) = live else { return Err(WriteError::Outdated) };
+        let newest = live.metadata.generation.unwrap_or_default();
+        self.confirmed().insert(key, (uid.to_owned(), newest));
+        if newest == generation { Ok(()) } else { Err(WriteError::Outdated) }
+    }
+
+    fn confirmed(&self) -> std::sync::MutexGuard<'_, Confirmed> {
+        self.confirmed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a child as wanted. `cached` is the cache's view of it. Gives it after the write; none if nothing was to be
+    /// written.
     pub async fn apply(
         &self,
         cluster: &SpreadCluster,
         child: &Child,
-        cached: Option<&DynamicObject>,
-    ) -> Result<Option<DynamicObject>, WriteError> {
+        cached: Option<&Held>,
+    ) -> Result<Option<Held>, WriteError> {
         let (kind, name) = (child.kind(), child.name());
         let names = Names::of(cluster);
         let mut wanted = to_json(child).map_err(|error| {
             let message = format!("{kind} {name} cannot be written: {error}");
             WriteError::Trouble(Trouble { kind: TroubleKind::ChildRejected, message })
         })?;
-        let hash = hash(&wanted);
+        let hash = wanted_content(&wanted);
         let key = (kind, names.namespace.clone(), name.clone());
+        let uid = text(&cluster.metadata.uid);
+        let cached = cached.filter(|cached| cached.is_owned(uid));
         if let Some(cached) = cached
-            && self.is_applied(&key, hash, cached)
+            && (cached.content == Some(hash) || self.is_applied(&key, hash, cached))
         {
             return Ok(None);
         }
+        self.confirm(cluster).await?;
         let api: Api<DynamicObject> =
             Api::namespaced_with(self.client.clone(), &names.namespace, &resource(kind));
-        let uid = cluster.metadata.uid.as_deref().unwrap_or_default();
         // What the cache does not show may still be there: with no label of ours, or too new.
-        let live = match cached.filter(|cached| is_owned(&cached.metadata, uid)) {
+        let live = match cached {
             Some(cached) => Some(cached.clone()),
-            None => read(&api, kind, &name).await?,
+            None => read(&api, kind, &name).await?.map(|live| Held::of(kind, &live)),
         };
         if let Some(live) = &live {
-            refuse_foreign(kind, &name, &live.metadata, uid)?;
+            refuse_foreign(kind, &name, live, uid)?;
+            if live.is_owned(uid) && live.content == Some(hash) {
+                return Ok(None);
+            }
             if kind == "Secret" && is_kept_secret(&names, &name) {
                 // What is random in it must not overwrite what was not seen.
-                wanted["metadata"]["resourceVersion"] = json!(live.metadata.resource_version);
+                wanted["metadata"]["resourceVersion"] = json!(live.version);
             }
         }
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
@@ -140,7 +191,7 @@ impl Writer {
         let written = written.map_err(|error| WriteError::Trouble(trouble(kind, &name, &error)))?;
         let version = written.metadata.resource_version.clone().unwrap_or_default();
         self.applied().insert(key, (hash, version));
-        Ok(Some(written))
+        Ok(Some(Held::of(kind, &written)))
     }
 
     fn applied(&self) -> std::sync::MutexGuard<'_, Applied> {
@@ -149,36 +200,50 @@ impl Writer {
 
     /// Whether the object is as our last write left it, as far as the cache can tell: one that is behind
     /// our own write shows nothing yet.
-    fn is_applied(
-        &self,
-        key: &(&'static str, String, String),
-        hash: u64,
-        cached: &DynamicObject,
-    ) -> bool {
+    fn is_applied(&self, key: &(&'static str, String, String), hash: u64, cached: &Held) -> bool {
         let applied = self.applied();
         let Some((applied_hash, version)) = applied.get(key) else { return false };
         let number = |version: &str| version.parse::<u64>().ok();
-        let seen = cached.metadata.resource_version.as_deref().unwrap_or_default();
+        let seen = &*cached.version;
         let behind = number(seen).zip(number(version)).is_some_and(|(seen, ours)| seen < ours);
         *applied_hash == hash && (seen == version || behind)
     }
 
     /// Nothing of this cluster is remembered any more.
     pub fn forget(&self, names: &Names) {
+        self.confirmed().remove(&(names.namespace.clone(), names.cluster.clone()));
         let prefix = format!("{}-", names.cluster);
         self.applied().retain(|(_, namespace, name), _| {
             *namespace != names.namespace || !name.starts_with(&prefix)
         });
     }
 
-    /// Deletes a pod, if it is still the same.
+    /// Deletes a pod, if it is still the same, and if all pods of the cluster are as the pass has seen them: by name and
+    /// what is read of each.
     pub async fn delete_pod(
         &self,
-        namespace: &str,
+        cluster: &SpreadCluster,
         name: &str,
         uid: &str,
+        seen: &BTreeMap<String, HeldPod>,
     ) -> Result<(), WriteError> {
-        let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
+        self.confirm(cluster).await?;
+        let names = Names::of(cluster);
+        let api: Api<Pod> = Api::namespaced(self.client.clone(), &names.namespace);
+        let labels = format!("{CLUSTER_LABEL}={}", names.cluster);
+        let parameters = ListParams::default().labels(&labels);
+        let listed = api.list(&parameters);
+        let listed = match tokio::time::timeout(ANSWER_TIMEOUT, listed).await {
+            Ok(listed) => {
+                listed.map_err(|error| WriteError::Trouble(trouble("Pod", name, &error)))?
+            }
+            Err(_) => return Err(retrying(format!("no answer about pods of {}", names.cluster))),
+        };
+        let live: BTreeMap<String, HeldPod> =
+            listed.items.iter().map(|pod| (pod.name_any(), HeldPod::of(pod))).collect();
+        if live != *seen {
+            return Err(WriteError::Outdated);
+        }
         let parameters = DeleteParams::default().preconditions(same(uid));
         let answer = self.write(Point::DeletePod, api.delete(name, &parameters)).await?;
         settled("Pod", name, answer.map(drop))
@@ -187,14 +252,16 @@ impl Writer {
     /// Deletes a child that is no longer wanted, if it is still the same.
     pub async fn delete_orphan(
         &self,
+        cluster: &SpreadCluster,
         kind: &'static str,
-        orphan: &DynamicObject,
+        name: &str,
+        orphan: &Held,
     ) -> Result<(), WriteError> {
-        let metadata = &orphan.metadata;
-        let (namespace, name) = (text(&metadata.namespace), text(&metadata.name));
+        self.confirm(cluster).await?;
+        let namespace = text(&cluster.metadata.namespace);
         let api: Api<DynamicObject> =
             Api::namespaced_with(self.client.clone(), namespace, &resource(kind));
-        let parameters = DeleteParams::background().preconditions(same(text(&metadata.uid)));
+        let parameters = DeleteParams::background().preconditions(same(&orphan.uid));
         let answer = self.write(Point::DeleteOrphan, api.delete(name, &parameters)).await?;
         settled(kind, name, answer.map(drop))
     }
@@ -202,10 +269,12 @@ impl Writer {
     /// Writes an object's status: all of it, and no field that the definition does not know.
     pub async fn status(
         &self,
-        metadata: &ObjectMeta,
+        cluster: &SpreadCluster,
         status: &SpreadClusterStatus,
         point: Point,
     ) -> Result<kube::Result<()>, WriteError> {
+        self.confirm(cluster).await?;
+        let metadata = &cluster.metadata;
         self.patch_status(metadata, json!(status), ValidationDirective::Strict, point).await
     }
 
@@ -273,13 +342,15 @@ fn settled(kind: &str, name: &str, answer: kube::Result<()>) -> Result<(), Write
     }
 }
 
+fn retrying(message: String) -> WriteError {
+    WriteError::Trouble(Trouble { kind: TroubleKind::Retrying, message })
+}
+
 async fn read(
     api: &Api<DynamicObject>,
     kind: &str,
     name: &str,
 ) -> Result<Option<DynamicObject>, WriteError> {
-    let retrying =
-        |message: String| WriteError::Trouble(Trouble { kind: TroubleKind::Retrying, message });
     match tokio::time::timeout(ANSWER_TIMEOUT, api.get_opt(name)).await {
         Ok(Ok(found)) => Ok(found),
         // Without the kind there is no object; the write tells what is missing.
@@ -289,33 +360,13 @@ async fn read(
     }
 }
 
-/// Whether the object is this cluster's.
-pub fn is_owned(metadata: &ObjectMeta, uid: &str) -> bool {
-    metadata.owner_references.iter().flatten().any(|owner| owner.uid == uid)
-}
-
-/// An object is ours by its owner; or, where somebody took that away, because we wrote it.
-pub fn is_ours(metadata: &ObjectMeta, uid: &str) -> bool {
-    let unowned = metadata.owner_references.iter().flatten().next().is_none();
-    let written_by_us = metadata.managed_fields.iter().flatten().any(|fields| {
-        fields.manager.as_deref() == Some(FIELD_MANAGER)
-            && fields.operation.as_deref() == Some("Apply")
-    });
-    is_owned(metadata, uid) || (unowned && written_by_us)
-}
-
-fn refuse_foreign(
-    kind: &str,
-    name: &str,
-    metadata: &ObjectMeta,
-    uid: &str,
-) -> Result<(), WriteError> {
-    if is_ours(metadata, uid) {
+fn refuse_foreign(kind: &str, name: &str, live: &Held, uid: &str) -> Result<(), WriteError> {
+    if live.is_ours(uid) {
         return Ok(());
     }
     let trouble = |kind, message| Err(WriteError::Trouble(Trouble { kind, message }));
-    let mut owners = metadata.owner_references.iter().flatten();
-    if owners.any(|owner| owner.kind == "SpreadCluster" && name.starts_with(&owner.name)) {
+    let is_cluster = |owner: &Owner| *owner.kind == *"SpreadCluster";
+    if live.owners.iter().any(|owner| is_cluster(owner) && name.starts_with(&*owner.name)) {
         let message = format!("{kind} {name} is of an object that was deleted and goes soon");
         return trouble(TroubleKind::Retrying, message);
     }
@@ -339,10 +390,4 @@ fn point_of(child: &Child, names: &Names) -> Point {
         Child::Certificate(_) => Point::Certificate,
         Child::StatefulSet(_) => Point::StatefulSet,
     }
-}
-
-fn hash(value: &Value) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.to_string().hash(&mut hasher);
-    hasher.finish()
 }

@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(1800);
 /// How long the operator is watched when nothing is to be done.
 const REST: Duration = Duration::from_secs(60);
+/// How long to wait before that: what has just changed is looked at for a while.
+const SETTLE: Duration = Duration::from_secs(60);
 /// Edits whose effect is timed.
 const EDITS: usize = 50;
 
@@ -95,11 +97,19 @@ async fn measure(cli: &Cli, operator: &std::path::Path, plane: &ControlPlane) ->
     let began = Instant::now();
     fleet.wait_settled().await?;
     say("all daemons asked, all status written", began);
+    tokio::time::sleep(SETTLE).await;
 
-    let before = program.cpu_seconds()?;
+    let (before, polls, writes) =
+        (program.cpu_seconds()?, program.polls().await?, program.writes().await?);
     tokio::time::sleep(REST).await;
+    let per_second = (program.polls().await? - polls) / REST.as_secs_f64();
+    let written = program.writes().await? - writes;
     let share = (program.cpu_seconds()? - before) / REST.as_secs_f64();
     println!("at rest: {} MiB resident, {:.0} % of a core", program.resident_mib()?, share * 1e2);
+    println!(
+        "at rest: {per_second:.0} daemons asked a second, {written} writes in {} s",
+        REST.as_secs()
+    );
     println!("highest so far: {} MiB", program.highest_mib()?);
 
     let mut delays = fleet.time_edits(EDITS).await?;
@@ -117,7 +127,14 @@ async fn measure(cli: &Cli, operator: &std::path::Path, plane: &ControlPlane) ->
     let program = Program::start(operator, plane)?;
     program.wait_passes(cli.clusters, PATIENCE).await?;
     say("restarted, every object passed once", began);
-    println!("after the restart: {} MiB highest", program.highest_mib()?);
+    program.wait_told(cli.clusters, PATIENCE).await?;
+    say("restarted, all daemons asked, all status as before", began);
+    println!(
+        "after the restart: {} MiB highest, {:.1} s of CPU, {} writes",
+        program.highest_mib()?,
+        program.cpu_seconds()?,
+        program.writes().await?
+    );
     program.end().await
 }
 

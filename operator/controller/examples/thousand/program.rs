@@ -81,6 +81,31 @@ impl Program {
         }
     }
 
+    /// Waits until it has figures of so many clusters: it has them once all daemons of a cluster were asked.
+    pub async fn wait_told(&self, clusters: usize, patience: Duration) -> Result<()> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let text = metrics().await.unwrap_or_default();
+            let told = text.lines().filter(|line| line.starts_with("spread_operator_members{"));
+            let told = told.count();
+            if told >= clusters {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "it knows {told} clusters of {clusters}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Writes to the API server so far.
+    pub async fn writes(&self) -> Result<f64> {
+        metric("spread_operator_writes_total").await
+    }
+
+    /// Questions to daemons so far.
+    pub async fn polls(&self) -> Result<f64> {
+        metric("spread_operator_polls_total").await
+    }
+
     /// Asks it to end, and waits.
     pub async fn end(mut self) -> Result<()> {
         let id = self.child.id().to_string();
@@ -103,11 +128,17 @@ impl Drop for Program {
 
 /// A metric without labels.
 async fn metric(name: &str) -> Result<f64> {
+    let text = metrics().await?;
+    let line = text.lines().find(|line| line.split(' ').next() == Some(name));
+    let value = line.and_then(|line| line.split(' ').nth(1)).context("no such metric")?;
+    Ok(value.parse()?)
+}
+
+/// All metrics.
+async fn metrics() -> Result<String> {
     let mut stream = TcpStream::connect(METRICS).await?;
     stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await?;
     let mut text = String::new();
     stream.read_to_string(&mut text).await?;
-    let line = text.lines().find(|line| line.split(' ').next() == Some(name));
-    let value = line.and_then(|line| line.split(' ').nth(1)).context("no such metric")?;
-    Ok(value.parse()?)
+    Ok(text)
 }

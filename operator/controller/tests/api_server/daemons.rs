@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 /// Port of all stub daemons of a test; each has an address of its own.
-const PORT: u16 = 24_805;
+pub const PORT: u16 = 24_805;
 
 /// What a stub daemon answers.
 #[derive(Clone, PartialEq)]

@@ -6,10 +6,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod applying;
+mod copies;
 mod crashes;
 mod daemons;
 mod drift;
 mod election;
 mod faults;
 mod manifests;
+mod nodes;
+mod restarts;
+mod stale;
 mod world;

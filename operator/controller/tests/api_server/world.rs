@@ -12,6 +12,7 @@ use spread_operator::run::{Hooks, run};
 use spread_operator::settings::Settings;
 use spread_operator_api::{GROUP, SpreadCluster, VERSION, definition};
 use std::fmt::Debug;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -22,21 +23,26 @@ use tokio::task::JoinHandle;
 /// operator waits up to a minute after each.
 pub const TIMEOUT: Duration = Duration::from_secs(300);
 
+/// Gives an API server the definition of SpreadClusters.
+pub fn define(plane: &ControlPlane) {
+    let definition = serde_json::to_string(&definition()).unwrap();
+    plane.kubectl().apply(&definition).unwrap();
+    plane
+        .kubectl()
+        .run(&[
+            "wait",
+            "--for=condition=Established",
+            "--timeout=60s",
+            "crd/spreadclusters.spread-operator.dev",
+        ])
+        .unwrap();
+}
+
 fn plane() -> &'static ControlPlane {
     static PLANE: OnceLock<ControlPlane> = OnceLock::new();
     PLANE.get_or_init(|| {
         let plane = ControlPlane::start_with_controllers().unwrap();
-        let definition = serde_json::to_string(&definition()).unwrap();
-        plane.kubectl().apply(&definition).unwrap();
-        plane
-            .kubectl()
-            .run(&[
-                "wait",
-                "--for=condition=Established",
-                "--timeout=60s",
-                "crd/spreadclusters.spread-operator.dev",
-            ])
-            .unwrap();
+        define(&plane);
         // What cert-manager would serve; nobody acts on it.
         plane.kubectl().apply(include_str!("certificates.json")).unwrap();
         plane
@@ -55,6 +61,11 @@ fn plane() -> &'static ControlPlane {
 /// The administrator's configuration of a client.
 pub async fn config() -> Config {
     let path = tokio::task::spawn_blocking(|| plane().kubeconfig().to_owned()).await.unwrap();
+    config_of(&path).await
+}
+
+/// The same of any API server.
+pub async fn config_of(path: &Path) -> Config {
     let kubeconfig = Kubeconfig::read_from(path).unwrap();
     Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap()
 }
@@ -183,6 +194,8 @@ pub struct Start {
     pub points: Points,
     pub admin_port: Option<u16>,
     pub election: Option<&'static str>,
+    /// All namespaces are watched, not the test's alone.
+    pub everywhere: bool,
 }
 
 impl Operator {
@@ -192,7 +205,11 @@ impl Operator {
 
     pub fn start_with(world: &World, start: Start) -> Self {
         let settings = Settings {
-            watch_namespaces: vec![world.namespace.clone()],
+            watch_namespaces: if start.everywhere {
+                Vec::new()
+            } else {
+                vec![world.namespace.clone()]
+            },
             namespace: world.namespace.clone(),
             daemon_image: "spreadd:1".to_owned(),
             listen: "127.0.0.1:0".parse().unwrap(),
