@@ -68,7 +68,11 @@ fn the_charts_rules_are_the_documented_ones() {
 }
 
 #[test]
-fn of_the_whole_cluster_only_nodes_are_asked_for() {
-    let nodes = (String::new(), "nodes".to_owned());
-    assert_eq!(rules("spread-operator.clusterRules"), [(nodes, ["list".to_owned()].into())].into());
+fn of_the_whole_cluster_only_nodes_and_namespaces_are_asked_for() {
+    let rule = |resource: &str| {
+        let verbs = ["list".to_owned(), "watch".to_owned()];
+        ((String::new(), resource.to_owned()), verbs.into())
+    };
+    let expected = [rule("nodes"), rule("namespaces")].into();
+    assert_eq!(rules("spread-operator.clusterRules"), expected);
 }

@@ -33,9 +33,9 @@
   verbs: [get, create, patch]
 {{- end }}
 
-{{/* What it asks of the whole cluster: nodes, for placement PerNode. */}}
+{{/* What it asks of the whole cluster: nodes, for placement PerNode; namespaces, for copies of client ConfigMaps. */}}
 {{- define "spread-operator.clusterRules" -}}
 - apiGroups: [""]
-  resources: [nodes]
-  verbs: [list]
+  resources: [nodes, namespaces]
+  verbs: [list, watch]
 {{- end }}
