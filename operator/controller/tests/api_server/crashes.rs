@@ -8,7 +8,6 @@ use kube::ResourceExt as _;
 use serde_json::{Value, json};
 use spread_operator::points::{Moment, Point, Points};
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 
@@ -129,21 +128,20 @@ async fn killed_before_and_after_each_write_the_next_one_converges() {
         .await;
 }
 
-/// Killed after its first write, then after its second, and so on: a crash in a row of crashes.
+/// Killed after its first write, again and again: each life goes on where the one before stopped.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the Kubernetes commands: cargo e2e test"]
-async fn killed_after_its_nth_write_again_and_again_it_still_gets_there() {
+async fn killed_after_one_write_again_and_again_it_still_gets_there() {
     let world = World::new("every-write").await;
     world.apply("orders", &json!({"replicas": 1})).await;
     let passed = Arc::new(Mutex::new(BTreeSet::new()));
-    for nth in 1..=14 {
+    for _ in 1..=14 {
         let died = Arc::new(Notify::new());
-        let writes = Arc::new(AtomicU32::new(0));
         let (told, seen) = (Arc::clone(&died), Arc::clone(&passed));
         let points = Points::hooked(move |at, when| {
-            let (told, seen, writes) = (Arc::clone(&told), Arc::clone(&seen), Arc::clone(&writes));
+            let (told, seen) = (Arc::clone(&told), Arc::clone(&seen));
             async move {
-                if when == Moment::After && writes.fetch_add(1, Ordering::SeqCst) + 1 >= nth {
+                if when == Moment::After {
                     seen.lock().unwrap().insert(at);
                     told.notify_one();
                     std::future::pending::<()>().await;
@@ -158,5 +156,5 @@ async fn killed_after_its_nth_write_again_and_again_it_still_gets_there() {
     }
     let set = world.made("orders").await;
     assert_eq!(set.annotations()["spread-operator.dev/slots"], "8");
-    assert!(passed.lock().unwrap().len() >= 5, "{passed:?}");
+    assert!(passed.lock().unwrap().len() >= 9, "{passed:?}");
 }
