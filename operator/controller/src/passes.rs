@@ -183,13 +183,12 @@ fn key(object: &Guarded) -> ClusterKey {
 fn is_edit(object: &Guarded) -> bool {
     let Ok(cluster) = &object.0 else { return true };
     let Some(status) = &cluster.status else { return true };
-    let asked = cluster.metadata.annotations.iter().flatten();
+    let mut asked = cluster.metadata.annotations.iter().flatten();
     let answered = |(name, value): (&String, &String)| {
         let is_request = name == requests::RESTART || name == requests::ROTATE_KEYS;
         !is_request || status.last_handled_requests.get(name) == Some(value)
     };
-    cluster.metadata.generation != Some(status.observed_generation)
-        || !asked.map(answered).all(|is| is)
+    cluster.metadata.generation != Some(status.observed_generation) || !asked.all(answered)
 }
 
 /// Who owns which field of an object is more than all the rest of it, and read by nobody here.
