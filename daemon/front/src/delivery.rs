@@ -125,7 +125,7 @@ impl Front {
             && connection.outbox.bytes() > self.settings.session_queue_bytes
             && !planted(Bug::FullUnnoticed)
         {
-            // At once, not with the next message: one message on top of the bound is the most.
+            // At once, not with the next message: one run or one message on top of the bound is the most.
             connection.outbox.full_since.get_or_insert(now);
             connection.outbox.overfull |= connection.outbox.bytes()
                 > self.settings.session_queue_bytes.saturating_mul(QUEUE_LIMIT / 2);
