@@ -35,7 +35,7 @@ enum What {
     Crowd(crowd::Arguments),
     /// A busy ring beside CPU hogs: no membership may change.
     Hogs(hogs::Arguments),
-    /// Every figure that ring and clients' side are held to (`cargo bench-ring`).
+    /// Figures of ring and clients' side, with what they should reach (`cargo bench-ring`).
     Ring(ring::Arguments),
     /// What a daemon says of itself (run inside its namespace).
     #[command(hide = true)]

@@ -27,15 +27,14 @@ pub const TIMEOUT: Duration = Duration::from_secs(300);
 pub fn define(plane: &ControlPlane) {
     let definition = serde_json::to_string(&definition()).unwrap();
     plane.kubectl().apply(&definition).unwrap();
-    plane
-        .kubectl()
-        .run(&[
-            "wait",
-            "--for=condition=Established",
-            "--timeout=60s",
-            "crd/spreadclusters.spread-operator.dev",
-        ])
-        .unwrap();
+    established(plane, "spreadclusters.spread-operator.dev");
+}
+
+/// Waits until objects of a definition can be made.
+fn established(plane: &ControlPlane, definition: &str) {
+    let definition = format!("crd/{definition}");
+    let wait = ["wait", "--for=condition=Established", "--timeout=60s", &definition];
+    plane.kubectl().run(&wait).unwrap();
 }
 
 fn plane() -> &'static ControlPlane {
@@ -45,15 +44,7 @@ fn plane() -> &'static ControlPlane {
         define(&plane);
         // What cert-manager would serve; nobody acts on it.
         plane.kubectl().apply(include_str!("certificates.json")).unwrap();
-        plane
-            .kubectl()
-            .run(&[
-                "wait",
-                "--for=condition=Established",
-                "--timeout=60s",
-                "crd/certificates.cert-manager.io",
-            ])
-            .unwrap();
+        established(&plane, "certificates.cert-manager.io");
         plane
     })
 }

@@ -1,5 +1,5 @@
-//! `cargo bench-ring`: every figure that ring and clients' side are held to, with what it should reach and what the original
-//! reached, from one command.
+//! `cargo bench-ring`: figures of ring and clients' side, with what they should reach and what the original reached, from one
+//! command. Membership changes have their own.
 //!
 //! Each row is measured in several runs, with the unit u beside them: a cost is compared in u, a rate with the original's
 //! at the same u. A run that lost, doubled or reordered a message ends the measurement.
@@ -19,7 +19,7 @@ use std::path::PathBuf;
 /// What to measure.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  cargo bench-ring --quick             the main rows, in five minutes\n  cargo bench-ring --only sessions --runs 5\n  cargo bench-ring --daemon 'spread -c {conf} -n {name}' --no-encryption    another daemon in our daemon's place"
+    after_help = "Examples:\n  cargo bench-ring --quick             the main rows, with short runs\n  cargo bench-ring --only sessions --runs 5\n  cargo bench-ring --daemon 'spread -c {conf} -n {name}' --no-encryption    another daemon in our daemon's place"
 )]
 pub struct Arguments {
     #[command(flatten)]
