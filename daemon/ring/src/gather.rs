@@ -52,7 +52,13 @@ impl Ring {
             left: BTreeSet::new(),
             told: BTreeMap::new(),
             started: now,
-            met: !matches!(reason, Reason::Leaving | Reason::SuccessorSilent | Reason::TokenLoss),
+            met: !matches!(
+                reason,
+                Reason::Leaving
+                    | Reason::SuccessorSilent
+                    | Reason::PredecessorSilent
+                    | Reason::TokenLoss
+            ),
             changed: now,
             next_join: now,
             check: now,

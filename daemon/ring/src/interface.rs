@@ -46,7 +46,7 @@ pub struct Timers {
     pub consensus_timeout: Duration,
     /// How long forming and recovery may take before gathering starts again.
     pub form_timeout: Duration,
-    /// An idle token is kept for so long at most.
+    /// A token of an idle ring goes round this often. A crash is noticed that much later than in one where messages flow.
     pub idle_token: Duration,
     /// How often the representative looks for daemons outside the ring.
     pub probe_interval: Duration,
@@ -251,6 +251,8 @@ pub enum Reason {
     Start,
     /// The successor did not show that it has the token.
     SuccessorSilent,
+    /// No token came, and the predecessor did not answer.
+    PredecessorSilent,
     /// No token came.
     TokenLoss,
     /// A daemon outside the ring wants in.

@@ -19,9 +19,11 @@ mod order;
 mod pack;
 mod parts;
 mod paths;
+mod rest;
 mod ring;
 mod sending;
 mod visit;
+mod watch;
 
 pub use counters::{Counters, Status};
 pub use interface::*;

@@ -1,17 +1,15 @@
 //! Operational: the token goes round, packets get their place, silence of the successor is noticed.
 
 use crate::interface::{Destination, Phase, Reason, Timers};
+use crate::rest::Calm;
 use crate::ring::{Ring, State};
+use crate::watch::Watch;
 use bytes::Bytes;
 use core::time::Duration;
 use spread_wire::ids::Slot;
 use spread_wire::packet::{Data, Packet, Token};
 use spread_wire::time::Instant;
 
-/// A daemon that wants a resting token asks again after this long.
-const HURRY_INTERVAL: Duration = Duration::from_millis(4);
-/// The successor may be silent for so many retransmission intervals before it is asked for a sign.
-const SILENT_INTERVALS: u32 = 3;
 /// The token's state at one daemon.
 #[derive(Debug)]
 pub(crate) struct Operational {
@@ -27,8 +25,12 @@ pub(crate) struct Operational {
     /// What the token said when it left here last: all received up to, highest given out.
     pub(crate) left_aru: u64,
     pub(crate) left_seq: u64,
-    /// Packets sent at the last visit.
+    /// Packets sent since the token came last.
     pub(crate) sent: u32,
+    /// When the token came from the predecessor last.
+    pub(crate) arrived: Instant,
+    /// When the first packet of this stay of the token was sent.
+    pub(crate) began: Option<Instant>,
     /// The token as it was passed on, until the successor has shown that it has it.
     pub(crate) passed: Option<Token>,
     pub(crate) passed_again: Instant,
@@ -38,14 +40,9 @@ pub(crate) struct Operational {
     pub(crate) hurry: Option<Instant>,
     pub(crate) token_seen: Instant,
     pub(crate) successor: Slot,
-    /// Unanswered requests for a sign, and when the next is due.
-    asked: u32,
-    ask: Instant,
-    /// Who passes the token to this daemon, and when that one is called because no token comes.
-    predecessor: Slot,
-    pub(crate) call: Instant,
+    pub(crate) calm: Calm,
+    pub(crate) watch: Watch,
     probe: Instant,
-    /// When anything is due at all.
     token_loss: Duration,
 }
 
@@ -65,6 +62,8 @@ impl Operational {
             left_aru: 0,
             left_seq: 0,
             sent: 0,
+            arrived: now,
+            began: None,
             passed: None,
             passed_again: now,
             last_sender: first,
@@ -72,10 +71,8 @@ impl Operational {
             hurry: None,
             token_seen: now,
             successor,
-            asked: 0,
-            ask: now + timers.token_retransmit * SILENT_INTERVALS,
-            predecessor,
-            call: now + call_after(timers),
+            calm: Calm::default(),
+            watch: Watch::new(now, predecessor, timers),
             probe: now + timers.probe_interval,
             token_loss: timers.token_loss,
         }
@@ -96,8 +93,7 @@ impl Operational {
     }
 
     pub(crate) fn deadline(&self) -> Instant {
-        let mut next =
-            self.probe.min(self.ask).min(self.call).min(self.token_seen + self.token_loss);
+        let mut next = self.probe.min(self.watch.deadline()).min(self.token_seen + self.token_loss);
         if self.resting.is_some() {
             next = next.min(self.rest_until);
         }
@@ -158,6 +154,9 @@ impl Ring {
                 if originator == from && from == op.successor {
                     op.shown(visit);
                 }
+                if originator != op.last_sender {
+                    op.calm.another_sent();
+                }
                 self.deliver();
             }
             State::Form(_) => self.recovered(now),
@@ -165,81 +164,26 @@ impl Ring {
         }
     }
 
-    pub(crate) fn on_sign(&mut self, now: Instant, from: Slot, tag: u64, visit: u64) {
+    pub(crate) fn on_sign(&mut self, from: Slot, tag: u64, visit: u64) {
         if self.order.as_ref().is_none_or(|order| order.tag != tag) {
             return;
         }
         let State::Operational(op) = &mut self.phase else { return };
         if from == op.successor {
             op.shown(visit);
-            op.asked = 0;
-            op.ask = now + self.settings.timers.token_retransmit * SILENT_INTERVALS;
         }
     }
 
-    pub(crate) fn on_ping(&mut self, from: Slot, tag: u64) {
-        let State::Operational(op) = &self.phase else { return };
+    /// Somebody wants a sign. If it is the one that the token was passed to, it may not have come: it is passed again.
+    pub(crate) fn on_ping(&mut self, now: Instant, from: Slot, tag: u64) {
+        let State::Operational(op) = &mut self.phase else { return };
         if self.order.as_ref().is_some_and(|order| order.tag == tag) {
             let visit = op.last_visit;
+            if from == op.successor {
+                op.passed_again = now;
+            }
             self.send(Destination::Slot(from), &Packet::Sign { tag, visit });
-        }
-    }
-
-    pub(crate) fn on_hurry(&mut self, now: Instant, tag: u64) {
-        if self.order.as_ref().is_some_and(|order| order.tag == tag) {
-            self.release(now);
-        }
-    }
-
-    /// Lets a resting token go.
-    fn release(&mut self, now: Instant) {
-        let State::Operational(op) = &mut self.phase else { return };
-        if let Some(mut token) = op.resting.take() {
-            // To leave the rest is a visit of its own: it carries what waits here.
-            token.visit += 1;
-            self.visit_or_pass(now, token);
-        }
-    }
-
-    fn visit_or_pass(&mut self, now: Instant, mut token: Token) {
-        let lone = self.order.as_ref().is_some_and(|order| order.configuration.members.len() == 1);
-        if lone || !self.backlog.is_empty() {
-            token.quiet = 0;
-            self.visit(now, token);
-        } else {
-            if let State::Operational(op) = &mut self.phase {
-                op.last_visit = token.visit;
-            }
-            self.pass(now, token);
-        }
-    }
-
-    /// This daemon's clients have read: a token that is kept back for them goes on.
-    pub(crate) fn release_held(&mut self, now: Instant) {
-        let State::Operational(op) = &mut self.phase else { return };
-        op.congested_visits = 0;
-        if let Some((token, _)) = op.held.take() {
-            self.pass(now, token);
-        }
-        self.flush(now);
-    }
-
-    /// There is something to send: wakes a token that rests, here or elsewhere.
-    pub(crate) fn wake_token(&mut self, now: Instant) {
-        let Some(order) = &self.order else { return };
-        let tag = order.tag;
-        let State::Operational(op) = &mut self.phase else { return };
-        if op.resting.is_some() {
-            let lone = order.configuration.members.len() == 1;
-            if !(lone && self.congested && now < op.rest_until) {
-                self.release(now);
-            }
-            return;
-        }
-        if op.rests && op.hurry.is_none() {
-            op.hurry = Some(now + HURRY_INTERVAL);
-            let to = op.last_sender;
-            self.send(Destination::Slot(to), &Packet::Hurry { tag });
+            self.pass_again(now);
         }
     }
 
@@ -248,10 +192,8 @@ impl Ring {
         let State::Operational(op) = &mut self.phase else { return };
         if late {
             // This daemon was not scheduled: silence in that time is its own.
-            op.asked = 0;
-            op.ask = now + timers.token_retransmit * SILENT_INTERVALS;
             op.token_seen = now;
-            op.call = now + call_after(&timers);
+            op.watch.begin(now, &timers, op.rests);
         }
         if op.resting.is_some() && now >= op.rest_until {
             self.release(now);
@@ -262,8 +204,7 @@ impl Ring {
         }
         self.hurry_again(now);
         self.pass_again(now);
-        self.watch_successor(now);
-        self.call_predecessor(now);
+        self.watch_neighbours(now);
         self.probe_outside(now);
         let State::Operational(op) = &self.phase else { return };
         let alone = self.order.as_ref().is_some_and(|order| order.configuration.members.len() == 1);
@@ -271,16 +212,6 @@ impl Ring {
             self.gather(now, Reason::TokenLoss, &[]);
         } else if alone && let State::Operational(op) = &mut self.phase {
             op.token_seen = now;
-        }
-    }
-
-    fn hurry_again(&mut self, now: Instant) {
-        let tag = self.order.as_ref().map_or(0, |order| order.tag);
-        let State::Operational(op) = &mut self.phase else { return };
-        if op.hurry.is_some_and(|due| now >= due) {
-            op.hurry = Some(now + HURRY_INTERVAL);
-            let to = op.last_sender;
-            self.send(Destination::Slot(to), &Packet::Hurry { tag });
         }
     }
 
@@ -297,55 +228,6 @@ impl Ring {
         self.counters.token_resends += 1;
         self.send(Destination::Slot(successor), &Packet::Token(token));
     }
-
-    /// Asks a silent successor for a sign; too many unanswered requests make it crashed.
-    fn watch_successor(&mut self, now: Instant) {
-        let timers = &self.settings.timers;
-        let (interval, most) = (timers.token_retransmit, timers.token_retransmits);
-        let tag = self.order.as_ref().map_or(0, |order| order.tag);
-        let State::Operational(op) = &mut self.phase else { return };
-        let successor = op.successor;
-        if successor == self.me.slot {
-            op.ask = now + Duration::from_secs(3600);
-            return;
-        }
-        if let Some((_, heard)) = self.heard.get(&successor) {
-            let due = *heard + interval * SILENT_INTERVALS;
-            if due > now {
-                op.asked = 0;
-                op.ask = due;
-            }
-        }
-        if now < op.ask {
-            return;
-        }
-        if op.asked >= most {
-            return self.gather(now, Reason::SuccessorSilent, &[successor]);
-        }
-        op.asked += 1;
-        op.ask = now + interval;
-        self.send(Destination::Slot(successor), &Packet::Ping { tag });
-    }
-
-    /// No token comes: perhaps this daemon's address has changed. Who passes the token learns the new one from this.
-    fn call_predecessor(&mut self, now: Instant) {
-        let interval = self.settings.timers.token_retransmit;
-        let tag = self.order.as_ref().map_or(0, |order| order.tag);
-        let State::Operational(op) = &mut self.phase else { return };
-        if now < op.call {
-            return;
-        }
-        let (predecessor, waits) = (op.predecessor, op.resting.is_none());
-        op.call = now + interval;
-        if waits && predecessor != self.me.slot {
-            self.send(Destination::Slot(predecessor), &Packet::Ping { tag });
-        }
-    }
-}
-
-/// Without a token for half of the time that makes a silent successor crashed, the predecessor is called.
-pub(crate) fn call_after(timers: &Timers) -> Duration {
-    timers.token_retransmit * timers.token_retransmits / 2
 }
 
 impl Operational {

@@ -16,6 +16,14 @@ const SAFE: u64 = 4;
 /// Least room for which a payload is cut: below it a new packet is begun.
 const LEAST_PIECE_BYTES: usize = 32;
 
+/// A packed body.
+#[derive(Debug)]
+pub(crate) struct Body {
+    pub(crate) bytes: Bytes,
+    /// It has pieces that wait until all have them.
+    pub(crate) safe: bool,
+}
+
 /// Payloads that wait for the token, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
@@ -48,11 +56,12 @@ impl Backlog {
     }
 
     /// The next packet body of at most `room` bytes; a `single` one has a piece of one payload only.
-    pub(crate) fn pack(&mut self, room: usize, single: bool) -> Option<Bytes> {
+    pub(crate) fn pack(&mut self, room: usize, single: bool) -> Option<Body> {
         if self.queue.is_empty() {
             return None;
         }
         let mut body = Writer(Vec::with_capacity(room));
+        let mut any_safe = false;
         while let Some((guarantee, payload)) = self.queue.front() {
             let left = payload.len() - self.packed;
             let free = room - body.0.len();
@@ -67,6 +76,7 @@ impl Backlog {
             let first = if self.packed == 0 { FIRST } else { 0 };
             let last = if take == left { LAST } else { 0 };
             let says_it = self.packed == 0 || !planted(Bug::SafeOnFirstPiece);
+            any_safe |= *guarantee == Guarantee::Safe;
             let safe = if *guarantee == Guarantee::Safe && says_it { SAFE } else { 0 };
             body.varint((take as u64) << 3 | first | last | safe);
             body.bytes(&payload[self.packed..self.packed + take]);
@@ -78,7 +88,7 @@ impl Backlog {
                 self.packed += take;
             }
         }
-        Some(body.0.into())
+        Some(Body { bytes: body.0.into(), safe: any_safe })
     }
 }
 
@@ -163,7 +173,8 @@ mod pack_tests {
         for payload in &payloads {
             backlog.push(Guarantee::Agreed, payload.clone());
         }
-        let bodies: Vec<Bytes> = std::iter::from_fn(|| backlog.pack(1400, false)).collect();
+        let bodies: Vec<Bytes> =
+            std::iter::from_fn(|| backlog.pack(1400, false)).map(|body| body.bytes).collect();
         assert!(bodies.iter().all(|body| body.len() <= 1400));
         assert!(bodies[..bodies.len() - 1].iter().all(|body| body.len() > 1400 - 40));
         let mut assembly = Assembly::default();

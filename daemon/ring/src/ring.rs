@@ -312,8 +312,8 @@ impl Ring {
         match packet {
             Packet::Data(data) => self.on_data(now, slot, data, received.packet.clone()),
             Packet::Token(token) => self.on_token(now, slot, token),
-            Packet::Sign { tag, visit } => self.on_sign(now, slot, tag, visit),
-            Packet::Ping { tag } => self.on_ping(slot, tag),
+            Packet::Sign { tag, visit } => self.on_sign(slot, tag, visit),
+            Packet::Ping { tag } => self.on_ping(now, slot, tag),
             Packet::Hurry { tag } => self.on_hurry(now, tag),
             Packet::Join(join) => self.on_join(now, received, join),
             Packet::Answer(answer) => self.on_answer(now, received, answer),

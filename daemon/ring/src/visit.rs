@@ -1,22 +1,15 @@
 //! What happens while the token is here.
 
 use crate::interface::{Delivery, Destination, Output};
-use crate::operational::call_after;
 use crate::ring::{Ring, State};
 use bytes::Bytes;
-use core::time::Duration;
 use spread_bugs::{Bug, planted};
 use spread_wire::ids::Slot;
 use spread_wire::packet::{DATA_HEADER_BYTES, Data, Packet, TOKEN_REQUESTS, Token};
 use spread_wire::time::Instant;
 
-/// A congested daemon keeps the token for so long at a visit, and orders one payload of its own in that time. A payload may
-/// cost its receivers much more than its bytes (a join is a view of the whole group), so each visit in a row doubles this.
-const HOLD: Duration = Duration::from_millis(2);
-/// Doublings at most.
-const HOLD_DOUBLINGS: u32 = 5;
-/// All members together hold a token no longer than this part of the time after which it counts as lost.
-const HOLD_SHARE: u32 = 4;
+/// So many packets of a visit are no burst.
+const FEW_PACKETS: usize = 4;
 /// The token rests after so many quiet rounds: by then everybody knows that everything is stable.
 const QUIET_ROUNDS: u32 = 3;
 /// A token is not so many visits ahead of the last one seen here: at a million visits a second that is an hour.
@@ -55,11 +48,12 @@ impl Ring {
 
     /// One visit of the token.
     pub(crate) fn visit(&mut self, now: Instant, mut token: Token) {
-        self.take_token(now, &token);
+        self.take_token(now, &mut token);
         let answers = self.answer_requests(&mut token);
         let seq_before = token.seq;
-        let fresh = self.order_waiting(&mut token);
+        let fresh = self.order_waiting(now, &mut token);
         self.report(&mut token, seq_before, !fresh.is_empty());
+        self.count_round(now, &token);
         self.send_visit(now, token, answers, fresh);
         self.deliver();
         if self.is_lone() && !self.congested {
@@ -67,17 +61,23 @@ impl Ring {
         }
     }
 
-    /// What all had at the last visit and have now is stable.
-    fn take_token(&mut self, now: Instant, token: &Token) {
-        let (Some(order), State::Operational(op)) = (&mut self.order, &mut self.phase) else {
-            return;
-        };
+    /// The token came: what was sent when it was here last has been round.
+    fn take_token(&mut self, now: Instant, token: &mut Token) {
+        let State::Operational(op) = &mut self.phase else { return };
         self.counters.token_visits += 1;
         op.last_visit = token.visit;
-        op.token_seen = now;
-        op.call = now + call_after(&self.settings.timers);
+        (op.token_seen, op.arrived, op.began) = (now, now, None);
         op.hurry = None;
         op.passed = None;
+        self.settle_with(token);
+        let State::Operational(op) = &mut self.phase else { return };
+        token.sent = token.sent.saturating_sub(op.sent);
+        op.sent = 0;
+    }
+
+    /// What all had when the token left here and have now that it is back is stable.
+    pub(crate) fn settle_with(&mut self, token: &Token) {
+        let (Some(order), State::Operational(op)) = (&mut self.order, &self.phase) else { return };
         let stable = if planted(Bug::StableTooEarly) { token.aru } else { op.left_aru };
         order.settle(stable.min(token.aru));
     }
@@ -103,25 +103,31 @@ impl Ring {
     }
 
     /// Gives places to what waits here, as much as the windows allow.
-    fn order_waiting(&mut self, token: &mut Token) -> Vec<Bytes> {
+    pub(crate) fn order_waiting(&mut self, now: Instant, token: &mut Token) -> Vec<Bytes> {
         let (congested, packet_bytes) = (self.congested, self.settings.packet_bytes);
         let (Some(order), State::Operational(op)) = (&mut self.order, &mut self.phase) else {
             return Vec::new();
         };
         let windows = &self.settings.windows;
-        token.sent = token.sent.saturating_sub(op.sent);
+        let sent_before = op.sent;
         let window = windows.window_packets.saturating_sub(token.sent);
         let ahead = token.seq.saturating_sub(token.aru);
         let gap = u64::from(windows.gap_packets).saturating_sub(ahead);
         let gap = if planted(Bug::GapUnlimited) { u64::MAX } else { gap };
         // One packet may always go: a state exchange gets on even where clients read slowly.
-        let personal = if congested { 1 } else { windows.personal_packets.min(window).max(1) };
+        let least = u32::from(sent_before == 0);
+        let personal = windows.personal_packets.saturating_sub(sent_before).min(window);
+        let personal = if congested { least } else { personal.max(least) };
         let allowed = personal.min(u32::try_from(gap).unwrap_or(u32::MAX));
         let mut fresh: Vec<Bytes> = Vec::new();
         while (fresh.len() as u32) < allowed {
             let Some(body) = self.backlog.pack(packet_bytes - DATA_HEADER_BYTES, congested) else {
                 break;
             };
+            if body.safe {
+                op.calm.end();
+            }
+            let body = body.bytes;
             token.seq += 1;
             let (tag, seq, visit) = (token.tag, token.seq, token.visit);
             let data = Data { tag, originator: self.me.slot, seq, visit, body };
@@ -131,20 +137,21 @@ impl Ring {
         }
         self.counters.packets_ordered += fresh.len() as u64;
         self.counters.backlog_bytes = self.backlog.bytes() as u64;
-        op.sent = fresh.len() as u32;
+        op.sent += fresh.len() as u32;
         if congested {
             // The whole window is taken, so nobody sends more than a trickle until this daemon's clients have read.
             op.sent = op.sent.max(windows.window_packets);
         }
-        token.sent = token.sent.saturating_add(op.sent);
+        token.sent = token.sent.saturating_add(op.sent - sent_before);
         if !fresh.is_empty() {
             token.last_sender = self.me.slot;
+            op.began.get_or_insert(now);
         }
         fresh
     }
 
     /// Says what this daemon has received, and what it misses for sure: what was given out before its last visit.
-    fn report(&mut self, token: &mut Token, seq_before: u64, sent: bool) {
+    pub(crate) fn report(&mut self, token: &mut Token, seq_before: u64, sent: bool) {
         let me = self.me.slot;
         let (Some(order), State::Operational(op)) = (&self.order, &mut self.phase) else { return };
         if order.aru < token.aru && !planted(Bug::AruNotLowered) {
@@ -164,9 +171,19 @@ impl Ring {
             if busy || !self.backlog.is_empty() { 0 } else { token.quiet.saturating_add(1) };
         op.left_aru = token.aru;
         op.left_seq = token.seq;
+        if op.last_sender != token.last_sender {
+            op.calm.another_sent();
+        }
         op.last_sender = token.last_sender;
         let members = order.configuration.members.len() as u32;
         op.rests = token.quiet >= members * QUIET_ROUNDS;
+    }
+
+    /// Keeps count of what this round of the token showed.
+    fn count_round(&mut self, now: Instant, token: &Token) {
+        let State::Operational(op) = &mut self.phase else { return };
+        op.calm.round(token.requests.is_empty() && token.aru == token.seq);
+        op.watch.begin(now, &self.settings.timers, op.rests);
     }
 
     /// Answers first, since others wait for them; then the early packets, the token, and the accelerated part of the window.
@@ -183,7 +200,11 @@ impl Ring {
         for (to, packet) in answers {
             self.send_bytes(to, packet);
         }
-        let accelerated = self.settings.windows.accelerated_packets as usize;
+        let late_packets = self.settings.windows.accelerated_packets as usize;
+        let State::Operational(op) = &self.phase else { return };
+        // Nobody waits to send after a few packets of the only sender, and everybody has them when the token comes.
+        let few = op.calm.one_sends() && fresh.len() <= FEW_PACKETS;
+        let accelerated = if few { 0 } else { late_packets };
         let late = fresh.split_off(fresh.len().saturating_sub(accelerated));
         for packet in fresh {
             self.send_bytes(Destination::Everyone, packet);
@@ -194,27 +215,7 @@ impl Ring {
         }
     }
 
-    /// Passes the token on, unless it rests here or is kept back for clients that read slowly.
-    fn keep(&mut self, now: Instant, token: Token) {
-        let (congested, lone) = (self.congested, self.is_lone());
-        let rests_here = self.rests_here(token.last_sender);
-        let members = self.order.as_ref().map_or(1, |order| order.configuration.members.len());
-        let most = self.settings.timers.token_loss / (HOLD_SHARE * members as u32);
-        let State::Operational(op) = &mut self.phase else { return };
-        let hold = (HOLD * (1 << op.congested_visits.min(HOLD_DOUBLINGS))).min(most);
-        op.congested_visits = if congested { op.congested_visits.saturating_add(1) } else { 0 };
-        if lone || op.rests && rests_here {
-            let rest = if lone && congested { hold } else { self.settings.timers.idle_token };
-            op.rest_until = now + rest;
-            op.resting = Some(token);
-        } else if congested {
-            op.held = Some((token, now + hold));
-        } else {
-            self.pass(now, token);
-        }
-    }
-
-    fn is_lone(&self) -> bool {
+    pub(crate) fn is_lone(&self) -> bool {
         self.order.as_ref().is_some_and(|order| order.configuration.members.len() == 1)
     }
 
@@ -232,19 +233,16 @@ impl Ring {
         }
     }
 
-    fn rests_here(&self, last_sender: Slot) -> bool {
-        let sender = self.member(last_sender).map(|member| member.slot);
-        let first = self.order.as_ref().and_then(|order| order.configuration.members.first());
-        sender.or(first.map(|member| member.slot)) == Some(self.me.slot)
-    }
-
     pub(crate) fn pass(&mut self, now: Instant, mut token: Token) {
         let State::Operational(op) = &mut self.phase else { return };
         token.visit += 1;
         token.wants_sign = false;
         let successor = op.successor;
         token.to = successor;
-        op.passed_again = now + self.settings.timers.token_retransmit;
+        let timers = &self.settings.timers;
+        // In an idle ring nobody shows that the token came: who misses it calls.
+        let rest = if op.rests { timers.idle_token } else { core::time::Duration::ZERO };
+        op.passed_again = now + timers.token_retransmit + rest;
         op.passed = Some(token.clone());
         self.send(Destination::Slot(successor), &Packet::Token(token));
     }

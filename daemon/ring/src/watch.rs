@@ -1,0 +1,142 @@
+//! Whether the neighbours in the ring are there.
+//!
+//! A token that comes round shows that every member is there, the successor among them. Where it does not, each daemon asks its
+//! neighbours for a sign: the successor once nothing was heard of it for a while, the predecessor once its token is overdue. The
+//! token of an idle ring rests in between and is not overdue before it had time for that.
+
+use crate::interface::{Destination, Reason, Timers};
+use crate::ring::{Ring, State};
+use core::time::Duration;
+use spread_wire::ids::Slot;
+use spread_wire::packet::Packet;
+use spread_wire::time::Instant;
+
+/// The successor may be silent for so many retransmission intervals before it is asked for a sign.
+const SILENT_INTERVALS: u32 = 3;
+/// The token of an idle ring may be late by so many retransmission intervals.
+const LATE_INTERVALS: u32 = 2;
+
+/// Questions to the neighbours.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    predecessor: Slot,
+    successor: Questions,
+    call: Questions,
+}
+
+/// Unanswered questions to one neighbour.
+#[derive(Debug)]
+struct Questions {
+    count: u32,
+    last: Instant,
+    /// When the next is due.
+    due: Instant,
+}
+
+impl Questions {
+    fn new(due: Instant) -> Self {
+        Self { count: 0, last: Instant(0), due }
+    }
+}
+
+impl Watch {
+    pub(crate) fn new(now: Instant, predecessor: Slot, timers: &Timers) -> Self {
+        let successor = Questions::new(now + ask_after(timers, false));
+        Self { predecessor, successor, call: Questions::new(now + call_after(timers, false)) }
+    }
+
+    /// The token came, or time does not count: silence is counted from now.
+    pub(crate) fn begin(&mut self, now: Instant, timers: &Timers, rests: bool) {
+        self.successor = Questions::new(now + ask_after(timers, rests));
+        self.call = Questions::new(now + call_after(timers, rests));
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        self.successor.due.min(self.call.due)
+    }
+}
+
+/// Without a sign of the successor for so long it is asked.
+fn ask_after(timers: &Timers, rests: bool) -> Duration {
+    timers.token_retransmit * SILENT_INTERVALS + rest(timers, rests)
+}
+
+/// Without a token for so long the predecessor is called.
+fn call_after(timers: &Timers, rests: bool) -> Duration {
+    match rests {
+        true => timers.token_retransmit * LATE_INTERVALS + rest(timers, true),
+        // Half of the time that makes a silent successor crashed: it may have given the token away and wait itself.
+        false => timers.token_retransmit * timers.token_retransmits / 2,
+    }
+}
+
+fn rest(timers: &Timers, rests: bool) -> Duration {
+    if rests { timers.idle_token } else { Duration::ZERO }
+}
+
+impl Ring {
+    pub(crate) fn watch_neighbours(&mut self, now: Instant) {
+        self.watch_successor(now);
+        self.call_predecessor(now);
+    }
+
+    /// Asks a silent successor for a sign; too many unanswered requests make it crashed.
+    fn watch_successor(&mut self, now: Instant) {
+        let timers = &self.settings.timers;
+        let (interval, most) = (timers.token_retransmit, timers.token_retransmits);
+        let State::Operational(op) = &mut self.phase else { return };
+        let successor = op.successor;
+        if successor == self.me.slot {
+            op.watch.successor.due = now + Duration::from_secs(3600);
+            return;
+        }
+        let questions = &mut op.watch.successor;
+        if let Some((_, heard)) = self.heard.get(&successor) {
+            let due = *heard + ask_after(timers, op.rests);
+            if due > now {
+                (questions.count, questions.due) = (0, due.max(questions.due));
+            }
+        }
+        if now < questions.due {
+            return;
+        }
+        if questions.count >= most {
+            return self.gather(now, Reason::SuccessorSilent, &[successor]);
+        }
+        questions.count += 1;
+        questions.due = now + interval;
+        self.ping(successor);
+    }
+
+    /// No token comes: perhaps this daemon's address has changed, and who passes the token learns the new one from this, or
+    /// the token was lost, and is passed again, or the predecessor is gone.
+    fn call_predecessor(&mut self, now: Instant) {
+        let timers = &self.settings.timers;
+        let (interval, most) = (timers.token_retransmit, timers.token_retransmits);
+        let State::Operational(op) = &mut self.phase else { return };
+        let (predecessor, here) = (op.watch.predecessor, op.resting.is_some() || op.held.is_some());
+        let questions = &mut op.watch.call;
+        if now < questions.due {
+            return;
+        }
+        questions.due = now + interval;
+        if here || predecessor == self.me.slot {
+            return;
+        }
+        let heard = self.heard.get(&predecessor);
+        if heard.is_some_and(|(_, heard)| *heard >= questions.last) {
+            questions.count = 0;
+        }
+        if questions.count >= most {
+            return self.gather(now, Reason::PredecessorSilent, &[predecessor]);
+        }
+        questions.count += 1;
+        questions.last = now;
+        self.ping(predecessor);
+    }
+
+    fn ping(&mut self, slot: Slot) {
+        let tag = self.order.as_ref().map_or(0, |order| order.tag);
+        self.send(Destination::Slot(slot), &Packet::Ping { tag });
+    }
+}
