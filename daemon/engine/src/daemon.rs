@@ -109,6 +109,12 @@ impl Daemon {
         self.pump(now);
     }
 
+    /// Sends something to every member of the ring, so that all see this daemon's envelope.
+    pub fn show_itself(&mut self, now: Instant) {
+        self.ring.show_itself();
+        self.pump(now);
+    }
+
     /// Begins an orderly leave: what endpoints asked for is ordered first. `Output::Left` says that it is complete.
     pub fn leave(&mut self, now: Instant) {
         self.leaving = true;

@@ -291,6 +291,12 @@ impl Front {
         self.connections.values().filter_map(due).min()
     }
 
+    /// Whether some connection may have to be ended because of time: one in its handshake, one that reads too slowly.
+    #[must_use]
+    pub fn has_deadlines(&self) -> bool {
+        !self.half_open.is_empty() || !self.full.is_empty()
+    }
+
     /// The next thing to do; call until `None`.
     pub fn poll_output(&mut self) -> Option<FrontOutput> {
         if self.outputs.is_empty() {

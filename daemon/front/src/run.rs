@@ -22,10 +22,10 @@ pub(crate) struct Run {
     pub(crate) began: Instant,
     /// Messages in it.
     pub(crate) messages: u64,
-    /// What is finished of its bytes, in order.
-    chunks: Vec<Bytes>,
-    /// What comes after: heads and small bodies.
-    tail: Vec<u8>,
+    /// Heads and small bodies.
+    copied: Vec<u8>,
+    /// Shared bodies, each with its place: after so many bytes of what was copied.
+    shared: Vec<(usize, Bytes)>,
     bytes: usize,
 }
 
@@ -50,29 +50,30 @@ impl Run {
     }
 
     pub(crate) fn push(&mut self, delivered: &Delivered, layout: &Layout) {
-        let before = self.tail.len();
-        put_delivered_head(&mut self.tail, &delivered.sender, &delivered.message, layout);
+        let before = self.copied.len();
+        put_delivered_head(&mut self.copied, &delivered.sender, &delivered.message, layout);
         let body = &delivered.message.payload;
-        self.bytes += self.tail.len() - before + body.len();
+        self.bytes += self.copied.len() - before + body.len();
         self.messages += 1;
         if body.len() < SHARED_BYTES {
-            self.tail.extend_from_slice(body);
+            self.copied.extend_from_slice(body);
         } else {
-            self.finish_tail();
-            self.chunks.push(body.clone());
+            self.shared.push((self.copied.len(), body.clone()));
         }
     }
 
     /// The bytes, in order.
-    pub(crate) fn into_chunks(mut self) -> Vec<Bytes> {
-        self.finish_tail();
-        self.chunks
-    }
-
-    fn finish_tail(&mut self) {
-        if !self.tail.is_empty() {
-            let next = Vec::with_capacity(self.tail.len());
-            self.chunks.push(core::mem::replace(&mut self.tail, next).into());
+    pub(crate) fn into_chunks(self) -> Vec<Bytes> {
+        let copied = Bytes::from(self.copied);
+        let mut chunks = Vec::with_capacity(2 * self.shared.len() + 1);
+        let mut done = 0;
+        for (place, body) in self.shared {
+            chunks.extend([copied.slice(done..place), body]);
+            done = place;
         }
+        if done < copied.len() {
+            chunks.push(copied.slice(done..));
+        }
+        chunks
     }
 }

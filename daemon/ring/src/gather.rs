@@ -72,7 +72,7 @@ impl Ring {
             }
         }
         *self.counters.gatherings.entry(reason).or_default() += 1;
-        self.phase = State::Gather(gather);
+        self.phase = State::Gather(Box::new(gather));
         self.trace_phase(Phase::Gather, reason);
     }
 

@@ -116,7 +116,7 @@ impl Ring {
         let successor = peers.first().copied().unwrap_or(self.me.slot);
         let neighbours = (peers.last().copied().unwrap_or(self.me.slot), successor);
         let operational = Operational::new(now, neighbours, first, &self.settings.timers);
-        self.phase = State::Operational(operational);
+        self.phase = State::Operational(Box::new(operational));
         self.pending = None;
         self.heard.retain(|_, (_, at)| now.since(*at) < Duration::from_secs(60));
         self.trace_phase(Phase::Operational, reason);
@@ -172,6 +172,14 @@ impl Ring {
         if from == op.successor {
             op.shown(visit);
         }
+    }
+
+    /// Sends something to every member: the envelope tells them what has changed at this daemon. In an idle ring most members hear
+    /// nothing of most others.
+    pub fn show_itself(&mut self) {
+        let (Some(order), State::Operational(op)) = (&self.order, &self.phase) else { return };
+        let (tag, visit) = (order.tag, op.last_visit);
+        self.send(Destination::Everyone, &Packet::Sign { tag, visit });
     }
 
     /// Somebody wants a sign. If it is the one that the token was passed to, it may not have come: it is passed again.

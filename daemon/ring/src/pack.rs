@@ -1,7 +1,9 @@
 //! Payloads into packet bodies, and back.
 //!
-//! A body is a row of pieces: `varint(length << 3 | flags)` and the bytes. Small payloads share a packet, large
-//! ones are cut wherever a packet is full, so that all packets of a burst but the last have equal size.
+//! A body is a row of pieces: `varint(length << 3 | flags)` and the bytes. Small payloads share a packet. A payload is cut where
+//! the packet is full, unless it fits the next one whole and only little of this one stays empty: every receiver has to put a cut
+//! one together. A zero in place of a head ends the body, and zeros fill the packet: all packets of a burst but the last have
+//! equal size, as segmentation by the kernel wants it.
 
 use bytes::Bytes;
 use spread_bugs::{Bug, planted};
@@ -13,13 +15,20 @@ const FIRST: u64 = 1;
 const LAST: u64 = 2;
 const SAFE: u64 = 4;
 
-/// Least room for which a payload is cut: below it a new packet is begun.
+/// Least room for which a payload is cut that needs several packets anyhow.
 const LEAST_PIECE_BYTES: usize = 32;
+/// Least room for which a payload is cut that would fit a packet. Below, at most a sixth of a packet stays empty.
+const LEAST_CUT_BYTES: usize = 240;
+/// A piece's head has at most so many bytes: bodies are below 256 MiB.
+const HEAD_BYTES: usize = 4;
+/// Ends a body before its last byte.
+const END: u64 = 0;
 
 /// A packed body.
 #[derive(Debug)]
 pub(crate) struct Body {
-    pub(crate) bytes: Bytes,
+    /// Where in the packet it begins.
+    pub(crate) begin: usize,
     /// It has pieces that wait until all have them.
     pub(crate) safe: bool,
 }
@@ -55,31 +64,29 @@ impl Backlog {
         self.packed = 0;
     }
 
-    /// The next packet body of at most `room` bytes; a `single` one has a piece of one payload only.
-    pub(crate) fn pack(&mut self, room: usize, single: bool) -> Option<Body> {
+    /// Appends the next body of at most `room` bytes to a packet's header; a `single` one has a piece of one payload only.
+    pub(crate) fn pack(&mut self, packet: &mut Writer, room: usize, single: bool) -> Option<Body> {
         if self.queue.is_empty() {
             return None;
         }
-        let mut body = Writer(Vec::with_capacity(room));
-        let mut any_safe = false;
+        let (begin, mut safe) = (packet.0.len(), false);
         while let Some((guarantee, payload)) = self.queue.front() {
             let left = payload.len() - self.packed;
-            let free = room - body.0.len();
-            if single && !body.0.is_empty() {
+            let free = room - (packet.0.len() - begin);
+            let empty = packet.0.len() == begin;
+            let fits_next = left + HEAD_BYTES <= room;
+            let least = if fits_next { LEAST_CUT_BYTES } else { LEAST_PIECE_BYTES };
+            if !empty && (single || free < left.min(least) + HEAD_BYTES) {
                 break;
             }
-            // A length takes at most 4 bytes: bodies are below 256 MiB.
-            if free < left.min(LEAST_PIECE_BYTES) + 4 {
-                break;
-            }
-            let take = left.min(free - 4);
+            let take = left.min(free - HEAD_BYTES);
             let first = if self.packed == 0 { FIRST } else { 0 };
             let last = if take == left { LAST } else { 0 };
             let says_it = self.packed == 0 || !planted(Bug::SafeOnFirstPiece);
-            any_safe |= *guarantee == Guarantee::Safe;
-            let safe = if *guarantee == Guarantee::Safe && says_it { SAFE } else { 0 };
-            body.varint((take as u64) << 3 | first | last | safe);
-            body.bytes(&payload[self.packed..self.packed + take]);
+            safe |= *guarantee == Guarantee::Safe;
+            let flag = if *guarantee == Guarantee::Safe && says_it { SAFE } else { 0 };
+            packet.varint((take as u64) << 3 | first | last | flag);
+            packet.bytes(&payload[self.packed..self.packed + take]);
             if take == left {
                 self.bytes -= payload.len();
                 self.packed = 0;
@@ -88,7 +95,10 @@ impl Backlog {
                 self.packed += take;
             }
         }
-        Some(Body { bytes: body.0.into(), safe: any_safe })
+        if !self.queue.is_empty() && !single {
+            packet.0.resize(begin + room, END as u8);
+        }
+        Some(Body { begin, safe })
     }
 }
 
@@ -109,22 +119,26 @@ impl Pieces {
         Self(Reader::new(body))
     }
 
-    fn read(&mut self) -> Result<Piece, ReadError> {
+    fn read(&mut self) -> Result<Option<Piece>, ReadError> {
         let head = self.0.varint()?;
+        if head == END {
+            self.0.rest();
+            return Ok(None);
+        }
         let length = usize::try_from(head >> 3).map_err(|_| ReadError::Bounds)?;
-        Ok(Piece {
+        Ok(Some(Piece {
             first: head & FIRST != 0,
             last: head & LAST != 0,
             safe: head & SAFE != 0,
             bytes: self.0.bytes(length)?,
-        })
+        }))
     }
 }
 
 impl Iterator for Pieces {
     type Item = Piece;
     fn next(&mut self) -> Option<Piece> {
-        if self.0.is_empty() { None } else { self.read().ok() }
+        if self.0.is_empty() { None } else { self.read().ok().flatten() }
     }
 }
 
@@ -173,10 +187,8 @@ mod pack_tests {
         for payload in &payloads {
             backlog.push(Guarantee::Agreed, payload.clone());
         }
-        let bodies: Vec<Bytes> =
-            std::iter::from_fn(|| backlog.pack(1400, false)).map(|body| body.bytes).collect();
-        assert!(bodies.iter().all(|body| body.len() <= 1400));
-        assert!(bodies[..bodies.len() - 1].iter().all(|body| body.len() > 1400 - 40));
+        let bodies = all(&mut backlog);
+        assert!(bodies[..bodies.len() - 1].iter().all(|body| body.len() == 1400));
         let mut assembly = Assembly::default();
         let out: Vec<Bytes> = bodies
             .into_iter()
@@ -185,5 +197,29 @@ mod pack_tests {
             .collect();
         assert_eq!(out, payloads);
         assert_eq!(backlog.bytes(), 0);
+    }
+
+    #[test]
+    fn a_payload_that_fits_a_packet_is_cut_only_where_that_spares_much() {
+        let pieces = |sizes: &[usize]| -> Vec<Vec<usize>> {
+            let mut backlog = Backlog::default();
+            let payload = |len: &usize| Bytes::from(vec![1; *len]);
+            sizes.iter().for_each(|len| backlog.push(Guarantee::Agreed, payload(len)));
+            let sizes = |body| Pieces::new(body).map(|piece| piece.bytes.len()).collect();
+            all(&mut backlog).into_iter().map(sizes).collect()
+        };
+        assert_eq!(pieces(&[1350, 1350, 1350]), [[1350], [1350], [1350]]);
+        assert_eq!(pieces(&[1000, 1000]), [vec![1000, 394], vec![606]]);
+        assert_eq!(pieces(&[1300, 3000]), [vec![1300, 94], vec![1396], vec![1396], vec![114]]);
+    }
+
+    fn all(backlog: &mut Backlog) -> Vec<Bytes> {
+        let next = || {
+            let mut packet = Writer::default();
+            packet.bytes(b"header");
+            let body = backlog.pack(&mut packet, 1400, false)?;
+            Some(Bytes::from(packet.0).slice(body.begin..))
+        };
+        std::iter::from_fn(next).collect()
     }
 }

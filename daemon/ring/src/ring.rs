@@ -79,8 +79,8 @@ pub struct Ring {
 /// One struct per phase.
 #[derive(Debug)]
 pub(crate) enum State {
-    Operational(Operational),
-    Gather(Gather),
+    Operational(Box<Operational>),
+    Gather(Box<Gather>),
     Form(Box<Form>),
     /// Left or superseded.
     Stopped,

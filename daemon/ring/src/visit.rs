@@ -5,7 +5,7 @@ use crate::ring::{Ring, State};
 use bytes::Bytes;
 use spread_bugs::{Bug, planted};
 use spread_wire::ids::Slot;
-use spread_wire::packet::{DATA_HEADER_BYTES, Data, Packet, TOKEN_REQUESTS, Token};
+use spread_wire::packet::{Data, Packet, TOKEN_REQUESTS, Token};
 use spread_wire::time::Instant;
 
 /// So many packets of a visit are no burst.
@@ -121,17 +121,17 @@ impl Ring {
         let allowed = personal.min(u32::try_from(gap).unwrap_or(u32::MAX));
         let mut fresh: Vec<Bytes> = Vec::new();
         while (fresh.len() as u32) < allowed {
-            let Some(body) = self.backlog.pack(packet_bytes - DATA_HEADER_BYTES, congested) else {
-                break;
-            };
+            let (tag, seq, visit) = (order.tag, token.seq + 1, token.visit);
+            let mut packet = Data::header(tag, self.me.slot, seq, visit, packet_bytes);
+            let room = packet_bytes - packet.0.len();
+            let Some(body) = self.backlog.pack(&mut packet, room, congested) else { break };
             if body.safe {
                 op.calm.end();
             }
-            let body = body.bytes;
-            token.seq += 1;
-            let (tag, seq, visit) = (token.tag, token.seq, token.visit);
-            let data = Data { tag, originator: self.me.slot, seq, visit, body };
-            let packet = data.encode();
+            token.seq = seq;
+            let packet = Bytes::from(packet.0);
+            let originator = self.me.slot;
+            let data = Data { tag, originator, seq, visit, body: packet.slice(body.begin..) };
             fresh.push(packet.clone());
             order.insert(data, packet, u64::MAX);
         }

@@ -177,7 +177,7 @@ impl Node {
             configuration_hash: 1,
             wall_clock_milliseconds: 1_700_000_000_000,
             seed: slot as u64 + 1,
-            packet_bytes: 1392,
+            packet_bytes: 1396,
             timers: Timers::lan(),
             windows: Windows::default(),
         };

@@ -1,4 +1,4 @@
-//! The thread that owns the client sockets and the front.
+//! The clients' side: their sockets, and the front.
 
 use crate::burst;
 use crate::connection::{Connection, READ_BYTES, Stream};
@@ -17,16 +17,20 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::LocalSet;
 
 /// Link events handled before what they caused is written.
 const EVENTS_PER_FLUSH: usize = 64;
-/// How often time is looked at when nothing else happens.
+/// Handling events takes no longer than this before sockets are written and others have their turn, unless one event does.
+const FLUSH_TIME: Duration = Duration::from_millis(1);
+/// Connections written to before others have their turn.
+const WRITES_PER_TURN: usize = 512;
+/// How often time is looked at while somebody has a deadline.
 const TICK: Duration = Duration::from_millis(100);
+/// The same while nobody has: a daemon at rest sleeps.
+const IDLE_TICK: Duration = Duration::from_millis(500);
 /// Out of descriptors: wait so long before accepting again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What clients sent before the daemon stops gets so long to be taken in.
@@ -44,7 +48,7 @@ pub(crate) struct Listeners {
     path: PathBuf,
 }
 
-/// Binds before any thread starts, so that a taken port is a clear error.
+/// Binds before anything starts, so that a taken port is a clear error.
 pub(crate) fn bind(settings: &Settings) -> Result<Listeners> {
     let slot = settings.slot();
     let mut addresses: Vec<IpAddr> = slot
@@ -96,7 +100,7 @@ fn bind_tcp(address: SocketAddr) -> Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// An orderly end, from this thread's side.
+/// An orderly end, from this side.
 pub(crate) struct Stopping {
     /// Set when the daemon shall end.
     pub(crate) asked: watch::Receiver<bool>,
@@ -111,19 +115,16 @@ pub(crate) fn start(
     from_ring: FromRing,
     stopping: Stopping,
     snapshots: Arc<Snapshots>,
-) -> Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+) -> impl Future<Output = ()> + use<> {
     let front = settings.front();
-    let thread = std::thread::Builder::new().name("clients".into());
-    Ok(thread.spawn(move || {
-        let local = LocalSet::new();
+    async move {
         let path = listeners.path.clone();
-        local.block_on(&runtime, run(listeners, front, to_ring, from_ring, (stopping, snapshots)));
+        run(listeners, front, to_ring, from_ring, (stopping, snapshots)).await;
         let _ = std::fs::remove_file(path);
-    })?)
+    }
 }
 
-/// The front and its connections, shared by the tasks of this thread.
+/// The front and its connections, shared by the tasks of this side.
 struct Hub {
     front: RefCell<Front>,
     connections: RefCell<BTreeMap<ConnectionId, Rc<Connection>>>,
@@ -131,8 +132,10 @@ struct Hub {
     input: RefCell<Box<[u8]>>,
     /// Connections with something new to write.
     dirty: RefCell<BTreeSet<ConnectionId>>,
-    /// Wakes the thread's loop when something was read.
+    /// Wakes the loop when something was read.
     progress: Notify,
+    /// Wakes it when connections are left to be written to.
+    unwritten: Notify,
     /// Wakes it when something was written to a session that had much waiting.
     room: Notify,
     to_ring: mpsc::UnboundedSender<Request>,
@@ -155,6 +158,7 @@ async fn run(
         input: RefCell::new(vec![0; READ_BYTES].into()),
         dirty: RefCell::default(),
         progress: Notify::new(),
+        unwritten: Notify::new(),
         room: Notify::new(),
         to_ring,
         pressure,
@@ -177,11 +181,14 @@ async fn run(
         }
         Err(error) => tracing::error!("Unix connections can't be accepted: {error}"),
     }
-    let mut tick = tokio::time::interval(TICK);
+    let mut ticked = tokio::time::Instant::now();
     let (mut stopped, mut drain_by) = (false, None);
     // Deliveries that wait for sessions to read.
     let mut waiting: VecDeque<LinkEvent> = VecDeque::new();
     loop {
+        let pressed =
+            !waiting.is_empty() || drain_by.is_some() || hub.front.borrow().has_deadlines();
+        let tick = ticked + if pressed { TICK } else { IDLE_TICK };
         tokio::select! {
             events = from_ring.recv(), if waiting.is_empty() => {
                 let Some(events) = events else { break };
@@ -195,7 +202,8 @@ async fn run(
             }
             // A session with far too much waiting has read.
             () = hub.room.notified(), if !waiting.is_empty() => {}
-            _ = tick.tick() => {
+            () = tokio::time::sleep_until(tick) => {
+                ticked = tokio::time::Instant::now();
                 let now = hub.now();
                 if hub.waits() {
                     hub.end_all();
@@ -212,11 +220,17 @@ async fn run(
                 accepting.iter().for_each(tokio::task::JoinHandle::abort);
                 hub.connections.borrow().values().for_each(|connection| connection.stop_reading());
             }
+            () = hub.unwritten.notified() => {}
             () = hub.progress.notified(), if drain_by.is_some() => {}
         }
-        hub.link_events(&mut waiting);
-        // Fan-out yields to readers and writers between batches.
-        tokio::task::yield_now().await;
+        // Fan-out yields to the ring, readers and writers between batches.
+        loop {
+            let more = hub.link_events(&mut waiting);
+            tokio::task::yield_now().await;
+            if !hub.write_dirty() && !more {
+                break;
+            }
+        }
         // The ring leaves when what clients sent before is on its way.
         if drain_by.is_some_and(|by| std::time::Instant::now() >= by || !hub.is_due()) {
             drain_by = None;
@@ -254,30 +268,28 @@ impl Hub {
         self.connections.borrow().values().any(|connection| connection.is_due())
     }
 
-    /// Hands events to the front as long as its sessions can take them; the rest stays.
-    fn link_events(&self, events: &mut VecDeque<LinkEvent>) {
-        loop {
-            let (now, mut front) = (self.now(), self.front.borrow_mut());
-            let (mut count, mut bytes) = (0, 0);
-            // Messages are queued together when they are carried out; anything else may fill a queue at once.
-            let mut fills = true;
-            while count < EVENTS_PER_FLUSH
-                && !(fills && front.overfull(now))
-                && let Some(event) = events.pop_front()
-            {
-                fills = !matches!(event, LinkEvent::Message(..));
-                bytes += pressure::bytes(core::slice::from_ref(&event));
-                front.link_event(now, event);
-                count += 1;
-            }
-            drop(front);
-            self.pressure.taken(bytes);
-            self.carry_out();
-            if count < EVENTS_PER_FLUSH {
-                break;
-            }
+    /// Hands a batch of events to the front as long as its sessions can take them; the rest stays. Returns whether there is more
+    /// that they can take.
+    fn link_events(&self, events: &mut VecDeque<LinkEvent>) -> bool {
+        let begin = std::time::Instant::now();
+        let (now, mut front) = (self.now(), self.front.borrow_mut());
+        let (mut count, mut bytes) = (0, 0);
+        // Messages are queued together when they are carried out; anything else may fill a queue at once.
+        let mut fills = true;
+        let mut full = false;
+        while count < EVENTS_PER_FLUSH && (count == 0 || begin.elapsed() < FLUSH_TIME) {
+            full = fills && front.overfull(now);
+            let Some(event) = (!full).then(|| events.pop_front()).flatten() else { break };
+            fills = !matches!(event, LinkEvent::Message(..));
+            bytes += pressure::bytes(core::slice::from_ref(&event));
+            front.link_event(now, event);
+            count += 1;
         }
+        drop(front);
+        self.pressure.taken(bytes);
+        self.carry_out();
         self.press();
+        !full && !events.is_empty()
     }
 
     /// Tells the ring whether clients read slowly.
@@ -291,7 +303,7 @@ impl Hub {
             let Some(output) = self.front.borrow_mut().poll_output() else { break };
             match output {
                 FrontOutput::Request(request) => {
-                    // The ring thread is gone only when the daemon ends.
+                    // The ring is gone only when the daemon ends.
                     let _ = self.to_ring.send(request);
                 }
                 FrontOutput::Write { connection, chunk } => {
@@ -316,12 +328,15 @@ impl Hub {
                 }
             }
         }
-        self.write_dirty();
+        if self.write_dirty() {
+            self.unwritten.notify_one();
+        }
     }
 
-    fn write_dirty(&self) {
-        let dirty = core::mem::take(&mut *self.dirty.borrow_mut());
-        for id in dirty {
+    /// Writes to connections that have something new; returns whether some are left for the next turn.
+    fn write_dirty(&self) -> bool {
+        for _ in 0..WRITES_PER_TURN {
+            let Some(id) = self.dirty.borrow_mut().pop_first() else { return false };
             let known = self.connections.borrow().get(&id).cloned();
             if let Some(connection) = known {
                 self.write(id, &connection);
@@ -330,6 +345,7 @@ impl Hub {
                 }
             }
         }
+        !self.dirty.borrow().is_empty()
     }
 
     /// Writes what the kernel takes. A broken socket is left to its reader.

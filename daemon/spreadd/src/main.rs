@@ -1,11 +1,13 @@
 //! The daemon: sockets, timers, admin endpoint, signals around the pure crates.
 //!
 //! ```text
-//! front thread: client sockets, spread_front::Front     ⇄ link ⇄     ring thread: UDP socket, spread_engine::Daemon
-//!                                                                      admin thread: HTTP, reads snapshots
+//! main thread:   client sockets, spread_front::Front  ⇄ link ⇄  UDP socket, spread_engine::Daemon
+//! admin thread:  HTTP, asks for snapshots
 //! ```
-//! Between the threads are channels. What waits in them is bounded: requests by the front's bound on them, deliveries by
-//! `pressure`, which makes the whole ring send less while clients here read slowly.
+//! Clients' side and ring are two tasks of one thread: a message on its way wakes nobody but the next process
+//! (`docs/decisions.md`). Neither works for long before the other has its turn. Between them are channels. What waits in them is
+//! bounded: requests by the front's bound on them, deliveries by `pressure`, which makes the whole ring send less while clients
+//! here read slowly.
 
 mod admin;
 mod burst;
@@ -15,7 +17,7 @@ mod connection;
 mod key_file;
 mod pressure;
 mod resolver;
-mod ring_thread;
+mod ring;
 mod settings;
 mod snapshot;
 mod telemetry;
@@ -65,7 +67,9 @@ fn run(arguments: &cli::Arguments) -> Result<()> {
     let pressure = Arc::new(pressure::Pressure::default());
     let clients = clients::bind(&settings)?;
     let endpoints = admin::bind(&settings)?;
-    let ring = ring_thread::start(
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let entered = runtime.enter();
+    let ring = ring::start(
         &settings,
         from_front,
         (to_front, Arc::clone(&pressure)),
@@ -80,17 +84,22 @@ fn run(arguments: &cli::Arguments) -> Result<()> {
         (from_ring, pressure),
         stopping,
         Arc::clone(&snapshots),
-    )?;
+    );
     let admin = admin::start(endpoints, &settings, &snapshots, (log_level, hints_to_ring))?;
     tracing::info!("{} listens for clients on {}", settings.name, settings.listens());
 
-    let outcome = ring.join();
+    drop(entered);
+    let local = tokio::task::LocalSet::new();
+    let outcome = local.block_on(&runtime, async {
+        let front = tokio::task::spawn_local(front);
+        let outcome = ring.await;
+        if front.await.is_err() {
+            bail!("the clients' side panicked");
+        }
+        outcome.context("the ring ended")
+    });
     drop(admin);
-    if front.join().is_err() {
-        bail!("the client thread panicked");
-    }
-    match outcome {
-        Ok(outcome) => outcome.context("the ring ended"),
-        Err(_) => bail!("the ring thread panicked"),
-    }
+    // A name server that does not answer keeps a lookup's thread, but not the daemon.
+    runtime.shutdown_background();
+    outcome
 }

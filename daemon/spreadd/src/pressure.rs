@@ -1,14 +1,14 @@
-//! What the client thread can still take, told to the ring thread.
+//! What the clients' side can still take, told to the ring.
 
 use spread_wire::link::LinkEvent;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Delivered bytes that may wait between the two threads before the ring is asked to send less.
+/// Delivered bytes that may wait between ring and clients' side before the ring is asked to send less.
 const LINK_BYTES: usize = 16 << 20;
 /// What an event counts besides its payload, in bytes.
 const EVENT_BYTES: usize = 128;
 
-/// Shared between the ring thread and the client thread.
+/// Shared between ring and clients' side.
 #[derive(Debug, Default)]
 pub(crate) struct Pressure {
     waiting: AtomicUsize,
@@ -16,12 +16,12 @@ pub(crate) struct Pressure {
 }
 
 impl Pressure {
-    /// Events go to the client thread.
+    /// Events go to the clients' side.
     pub(crate) fn sent(&self, events: &[LinkEvent]) {
         self.waiting.fetch_add(bytes(events), Ordering::Relaxed);
     }
 
-    /// The client thread took them.
+    /// The clients' side took them.
     pub(crate) fn taken(&self, bytes: usize) {
         self.waiting.fetch_sub(bytes, Ordering::Relaxed);
     }

@@ -22,7 +22,7 @@ const VACANT_INTERVAL: Duration = Duration::from_secs(3);
 /// The same by the other daemons, and for members, whose addresses are proved by their packets.
 const IDLE_INTERVAL: Duration = Duration::from_secs(30);
 /// A ring is quiet so long after its last change.
-const QUIET_AFTER: Duration = Duration::from_secs(30);
+pub(crate) const QUIET_AFTER: Duration = Duration::from_secs(30);
 
 /// What a slot is to this daemon's ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

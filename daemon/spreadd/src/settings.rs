@@ -94,7 +94,7 @@ fn find_slot(conf: &Conf, name: Option<&str>) -> Result<usize> {
         .context("no listed daemon has an address of this machine: name it with -n")
 }
 
-/// What the threads start with.
+/// What ring, clients' side and admin endpoint start with.
 pub(crate) struct Settings {
     pub(crate) name: String,
     pub(crate) index: usize,

@@ -1,4 +1,4 @@
-//! What the threads tell the admin endpoint.
+//! What ring and clients' side tell the admin endpoint.
 
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
@@ -128,7 +128,7 @@ impl Loop {
     }
 }
 
-/// Shared between the threads; each part is written by its own thread only, and only when somebody wants to see it.
+/// Shared with the admin thread; each part is written by its own side only, and only when somebody wants to see it.
 #[derive(Debug, Default)]
 pub(crate) struct Snapshots {
     ring: Mutex<Status>,

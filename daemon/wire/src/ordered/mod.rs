@@ -290,7 +290,10 @@ fn read_message(reader: &mut Reader) -> Result<Multicast, ReadError> {
     let extra_bits = reader.u32()?;
     let hint = reader.array()?;
     let count = reader.count(DESTINATIONS)?;
-    let groups = (0..count).map(|_| read_group(reader)).collect::<Result<_, _>>()?;
+    let mut groups = Vec::with_capacity(count);
+    for _ in 0..count {
+        groups.push(read_group(reader)?);
+    }
     Ok(Multicast { service, extra_bits, hint, groups, payload: reader.rest() })
 }
 

@@ -210,15 +210,23 @@ impl Data {
     /// The bytes on the wire.
     #[must_use]
     pub fn encode(&self) -> Bytes {
-        let mut to = Writer(Vec::with_capacity(DATA_HEADER_BYTES + self.body.len()));
-        to.u8(VERSION);
-        to.u8(DATA);
-        to.u64(self.tag);
-        to.varint(self.originator.0.into());
-        to.varint(self.seq);
-        to.varint(self.visit);
+        let bytes = DATA_HEADER_BYTES + self.body.len();
+        let mut to = Self::header(self.tag, self.originator, self.seq, self.visit, bytes);
         to.bytes(&self.body);
         to.0.into()
+    }
+
+    /// What is before the body, with room for a packet of `bytes` in all.
+    #[must_use]
+    pub fn header(tag: u64, originator: Slot, seq: u64, visit: u64, bytes: usize) -> Writer {
+        let mut to = Writer(Vec::with_capacity(bytes));
+        to.u8(VERSION);
+        to.u8(DATA);
+        to.u64(tag);
+        to.varint(originator.0.into());
+        to.varint(seq);
+        to.varint(visit);
+        to
     }
 }
 

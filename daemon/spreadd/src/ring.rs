@@ -1,11 +1,11 @@
-//! The thread that owns the ring's socket and the daemon without sockets.
+//! The ring's side: its UDP socket, and the daemon without sockets.
 
 mod report;
 
 use crate::burst::RingSocket;
 use crate::key_file::KeyFile;
 use crate::pressure::Pressure;
-use crate::resolver::{Answer, Resolver, RingView, Standing};
+use crate::resolver::{Answer, QUIET_AFTER, Resolver, RingView, Standing};
 use crate::settings::Settings;
 use crate::snapshot::{Change, Hint, Snapshots};
 use anyhow::Result;
@@ -21,7 +21,6 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
@@ -32,10 +31,12 @@ const FIRST_GENERATION: u64 = 1;
 const REQUESTS_PER_TURN: usize = 256;
 /// Receive batches taken in one turn.
 const BATCHES_PER_TURN: usize = 8;
-/// How often it is looked whether names are to be looked up again.
-const RESOLVE_INTERVAL: Duration = Duration::from_millis(200);
-/// How often the key file is looked at.
-const KEY_INTERVAL: Duration = Duration::from_millis(500);
+/// How often the key file is looked at, and whether names are to be looked up again.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// The same once nothing has changed for [`QUIET_AFTER`].
+const QUIET_LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Key file looks after a change at which all members are told which keys this daemon holds: packets may be lost.
+const KEY_ANNOUNCEMENTS: u32 = 10;
 /// An orderly leave takes no longer than this.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
 /// One log line per refused peer in this time.
@@ -52,18 +53,14 @@ pub(crate) fn start(
     (events, pressure): (ToFront, Arc<Pressure>),
     drained: watch::Receiver<bool>,
     (snapshots, hints): (Arc<Snapshots>, mpsc::Receiver<Vec<Hint>>),
-) -> Result<JoinHandle<Result<()>>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+) -> Result<impl Future<Output = Result<()>> + use<>> {
     let interface = settings.slot().interfaces.iter().find(|interface| interface.daemon);
     let address = interface.map(|interface| interface.address).or(settings.slot().address());
     let group = settings.conf.multicast_group();
-    let socket = runtime.block_on(async {
-        let mut socket = RingSocket::bind(address, settings.slot().port)?;
-        if let (Some(group), Some(IpAddr::V4(own))) = (group, address) {
-            socket.join(group, own)?;
-        }
-        Ok::<_, anyhow::Error>(socket)
-    })?;
+    let mut socket = RingSocket::bind(address, settings.slot().port)?;
+    if let (Some(group), Some(IpAddr::V4(own))) = (group, address) {
+        socket.join(group, own)?;
+    }
     let me = (Slot(settings.index as u16), settings.boot);
     let (key_file, keys) = match &settings.keys {
         Some(path) => KeyFile::read(path).map(|(file, keys)| (Some(file), keys))?,
@@ -95,6 +92,7 @@ pub(crate) fn start(
         seal,
         key_file,
         key_ids,
+        key_announcements: 0,
         admin_refused: Arc::clone(&settings.admin_refused),
         group: group.map(SocketAddr::V4),
         clock,
@@ -114,13 +112,7 @@ pub(crate) fn start(
         waiting_said: None,
         end: None,
     };
-    let thread = std::thread::Builder::new().name("ring".into());
-    Ok(thread.spawn(move || {
-        let ended = runtime.block_on(driver.run(requests, drained, (answers, hints)));
-        // A name server that does not answer keeps a lookup's thread, but not the daemon.
-        runtime.shutdown_background();
-        ended
-    })?)
+    Ok(driver.run(requests, drained, (answers, hints)))
 }
 
 /// The monotonic clock, from the start of the process.
@@ -147,6 +139,8 @@ struct Driver {
     seal: Seal,
     key_file: Option<KeyFile>,
     key_ids: Vec<u32>,
+    /// How often the keys held are still to be announced.
+    key_announcements: u32,
     admin_refused: Arc<AtomicU64>,
     /// Where packets for all go once, by multicast.
     group: Option<SocketAddr>,
@@ -185,8 +179,7 @@ impl Driver {
         for (slot, addresses) in known {
             self.daemon.resolved(self.clock.now(), slot, &addresses);
         }
-        let mut names = tokio::time::interval(RESOLVE_INTERVAL);
-        let mut look = tokio::time::interval(KEY_INTERVAL);
+        let mut look = tokio::time::Instant::now();
         let (mut leaving, mut leave_by) = (false, None);
         let snapshots = Arc::clone(&self.snapshots);
         loop {
@@ -216,7 +209,6 @@ impl Driver {
                     }
                 }
                 Some(hints) = hints.recv() => self.take_hints(&hints),
-                _ = names.tick() => self.look_up_names(),
                 // The front has sent its last request.
                 _ = drained.changed(), if !leaving => {
                     leaving = true;
@@ -226,7 +218,11 @@ impl Driver {
                     }
                     self.daemon.leave(self.clock.now());
                 }
-                _ = look.tick(), if self.key_file.is_some() => self.look_at_keys(),
+                () = tokio::time::sleep_until(look) => {
+                    look = tokio::time::Instant::now() + self.look_interval();
+                    self.look_up_names();
+                    self.look_at_keys();
+                }
                 () = tokio::time::sleep(wait) => {}
             }
             let now = self.clock.now();
@@ -262,6 +258,12 @@ impl Driver {
         }
     }
 
+    fn look_interval(&self) -> Duration {
+        let quiet = self.quiet_since.map(|since| self.clock.now().since(since));
+        let long = quiet.is_some_and(|quiet| quiet >= QUIET_AFTER);
+        if long { QUIET_LOOK_INTERVAL } else { LOOK_INTERVAL }
+    }
+
     fn look_up_names(&mut self) {
         let (now, status) = (self.clock.now(), self.daemon.ring_status());
         let looks_outside = status.members.first().is_some_and(|first| first.slot == self.me);
@@ -281,6 +283,13 @@ impl Driver {
             let ids: Vec<String> = self.key_ids.iter().map(u32::to_string).collect();
             tracing::info!("holds the ring keys {}", ids.join(" and "));
             self.seal.hold(keys);
+            self.key_announcements = KEY_ANNOUNCEMENTS;
+        }
+        // While a key waits for somebody to hold it, too: a member that comes late to it learns who does.
+        let waits = self.key_ids.iter().max().is_some_and(|newest| *newest > self.seal.active());
+        if waits || self.key_announcements > 0 {
+            self.key_announcements = self.key_announcements.saturating_sub(1);
+            self.daemon.show_itself(self.clock.now());
         }
         let ring = self.daemon.ring_status();
         let others = ring.members.iter().filter(|member| member.slot != self.me);

@@ -1,4 +1,4 @@
-//! What the ring's thread tells the admin endpoint.
+//! What the ring's side tells the admin endpoint.
 
 use super::Driver;
 use crate::snapshot::{Group, Member, Occupant};
