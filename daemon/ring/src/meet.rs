@@ -41,9 +41,6 @@ impl Ring {
         }
         let Some(order) = &self.order else { return };
         let members = &order.configuration.members;
-        if members.first().is_none_or(|member| member.slot != self.me.slot) {
-            return;
-        }
         let outside: Vec<Slot> = (0..self.settings.slots)
             .map(Slot)
             .filter(|slot| members.iter().all(|member| member.slot != *slot))

@@ -42,7 +42,8 @@ pub(crate) struct Operational {
     pub(crate) successor: Slot,
     pub(crate) calm: Calm,
     pub(crate) watch: Watch,
-    probe: Instant,
+    /// When to look for daemons outside; the representative does.
+    probe: Option<Instant>,
     token_loss: Duration,
 }
 
@@ -50,7 +51,7 @@ impl Operational {
     pub(crate) fn new(
         now: Instant,
         (predecessor, successor): (Slot, Slot),
-        first: Slot,
+        (first, represents): (Slot, bool),
         timers: &Timers,
     ) -> Self {
         Self {
@@ -73,16 +74,16 @@ impl Operational {
             successor,
             calm: Calm::default(),
             watch: Watch::new(now, predecessor, timers),
-            probe: now + timers.probe_interval,
+            probe: represents.then(|| now + timers.probe_interval),
             token_loss: timers.token_loss,
         }
     }
 
     /// Whether it is time to look for daemons outside; if so, the next time is later.
     pub(crate) fn probe_is_due(&mut self, now: Instant, interval: Duration) -> bool {
-        let due = now >= self.probe;
+        let due = self.probe.is_some_and(|probe| now >= probe);
         if due {
-            self.probe = now + interval;
+            self.probe = Some(now + interval);
         }
         due
     }
@@ -93,7 +94,8 @@ impl Operational {
     }
 
     pub(crate) fn deadline(&self) -> Instant {
-        let mut next = self.probe.min(self.watch.deadline()).min(self.token_seen + self.token_loss);
+        let mut next = self.watch.deadline().min(self.token_seen + self.token_loss);
+        next = self.probe.map_or(next, |probe| next.min(probe));
         if self.resting.is_some() {
             next = next.min(self.rest_until);
         }
@@ -115,7 +117,12 @@ impl Ring {
         let first = order.configuration.members.first().map_or(self.me.slot, |member| member.slot);
         let successor = peers.first().copied().unwrap_or(self.me.slot);
         let neighbours = (peers.last().copied().unwrap_or(self.me.slot), successor);
-        let operational = Operational::new(now, neighbours, first, &self.settings.timers);
+        let operational = Operational::new(
+            now,
+            neighbours,
+            (first, first == self.me.slot),
+            &self.settings.timers,
+        );
         self.phase = State::Operational(Box::new(operational));
         self.pending = None;
         self.heard.retain(|_, (_, at)| now.since(*at) < Duration::from_secs(60));

@@ -1,12 +1,12 @@
 //! The UDP socket: bursts of equal packets in one call, batches on receipt.
 
+use crate::watched::{Watched, watch};
 use anyhow::{Context, Result};
 use bytes::BytesMut;
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 use std::io::{ErrorKind, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 use tokio::io::Interest;
-use tokio::net::UdpSocket;
 
 /// Kernel buffers asked for, in bytes.
 const SOCKET_BYTES: usize = 8 << 20;
@@ -39,14 +39,14 @@ fn bind(address: SocketAddr) -> std::io::Result<std::net::UdpSocket> {
 
 /// The ring's socket.
 pub(crate) struct RingSocket {
-    socket: UdpSocket,
+    socket: Watched,
     state: UdpSocketState,
     buffers: Vec<u8>,
     /// Packets the kernel did not take.
     pub(crate) unsent: u64,
     segments: usize,
     /// Receives what is sent to all, where that goes by multicast.
-    multicast: Option<(UdpSocket, UdpSocketState)>,
+    multicast: Option<(Watched, UdpSocketState)>,
 }
 
 impl RingSocket {
@@ -73,13 +73,13 @@ impl RingSocket {
             "ring packets on UDP {address}, receive buffer {granted} bytes, bursts of up to {segments} packets"
         );
         let buffers = vec![0; RECEIVE_BYTES * RECEIVE_BATCH];
-        let socket = UdpSocket::from_std(socket)?;
+        let socket = watch(socket, Interest::READABLE)?;
         Ok(Self { socket, state, buffers, unsent: 0, segments, multicast: None })
     }
 
     /// Takes part in multicast: what is sent to the group leaves by the interface of `own`, and what comes is received.
     pub(crate) fn join(&mut self, group: SocketAddrV4, own: Ipv4Addr) -> Result<()> {
-        let sending = socket2::SockRef::from(&self.socket);
+        let sending = socket2::SockRef::from(self.socket.get_ref());
         sending.set_multicast_if_v4(&own)?;
         sending.set_multicast_ttl_v4(1)?;
         sending.set_multicast_loop_v4(false)?;
@@ -92,7 +92,8 @@ impl RingSocket {
         receiving.set_nonblocking(true)?;
         let state = UdpSocketState::new((&receiving).into())?;
         tracing::info!("packets for all daemons go to {group}");
-        self.multicast = Some((UdpSocket::from_std(receiving)?, state));
+        let receiving = watch(receiving, Interest::READABLE)?;
+        self.multicast = Some((receiving, state));
         Ok(())
     }
 
@@ -120,10 +121,7 @@ impl RingSocket {
 
     fn transmit(&mut self, destination: SocketAddr, contents: &[u8], segment_size: Option<usize>) {
         let transmit = Transmit { destination, ecn: None, contents, segment_size, src_ip: None };
-        let socket = &self.socket;
-        let state = &self.state;
-        let sent = socket.try_io(Interest::WRITABLE, || state.try_send(socket.into(), &transmit));
-        match sent {
+        match self.state.try_send(self.socket.get_ref().into(), &transmit) {
             Ok(()) => {}
             Err(error) if segment_size.is_some() && error.kind() != ErrorKind::WouldBlock => {
                 // The path or the kernel refuses bursts: packet by packet from here on.
@@ -141,28 +139,29 @@ impl RingSocket {
     /// Waits until something can be received.
     pub(crate) async fn readable(&self) {
         let Some((multicast, _)) = &self.multicast else {
-            let _ = self.socket.readable().await;
+            let _ = self.socket.readable().await.map(|mut ready| ready.retain_ready());
             return;
         };
         tokio::select! {
-            _ = self.socket.readable() => {}
-            _ = multicast.readable() => {}
+            ready = self.socket.readable() => drop(ready.map(|mut ready| ready.retain_ready())),
+            ready = multicast.readable() => drop(ready.map(|mut ready| ready.retain_ready())),
         }
     }
 
-    /// Takes what has arrived, one batch of each socket; `false`: nothing is there.
+    /// Takes what has arrived, one batch of each socket; `false`: nothing more is there.
     pub(crate) fn receive(&mut self, mut take: impl FnMut(SocketAddr, BytesMut)) -> bool {
         // Data comes by multicast, and the token behind it by the other.
         let multicast = self.multicast.as_ref();
-        let any = multicast.is_some_and(|(socket, state)| {
+        let more = multicast.is_some_and(|(socket, state)| {
             receive_batch(socket, state, &mut self.buffers, &mut take)
         });
-        receive_batch(&self.socket, &self.state, &mut self.buffers, &mut take) || any
+        receive_batch(&self.socket, &self.state, &mut self.buffers, &mut take) || more
     }
 }
 
+/// Takes a batch if something may be there; returns whether there may be more.
 fn receive_batch(
-    socket: &UdpSocket,
+    socket: &Watched,
     state: &UdpSocketState,
     buffers: &mut [u8],
     take: &mut impl FnMut(SocketAddr, BytesMut),
@@ -170,9 +169,12 @@ fn receive_batch(
     let mut metas = [RecvMeta::default(); RECEIVE_BATCH];
     let mut slices: Vec<IoSliceMut<'_>> =
         buffers.chunks_mut(RECEIVE_BYTES).map(IoSliceMut::new).collect();
-    let received =
-        socket.try_io(Interest::READABLE, || state.recv(socket.into(), &mut slices, &mut metas));
-    let Ok(count) = received else { return false };
+    let mut count = 0;
+    let received = socket.try_io(Interest::READABLE, |socket| {
+        count = state.recv(socket.into(), &mut slices, &mut metas)?;
+        // A batch that is not full was all: what comes later is an event of its own.
+        if count == RECEIVE_BATCH { Ok(()) } else { Err(ErrorKind::WouldBlock.into()) }
+    });
     for (meta, buffer) in metas.iter().zip(buffers.chunks(RECEIVE_BYTES)).take(count) {
         // A socket of both families shows IPv4 addresses inside IPv6 ones.
         let from = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
@@ -185,5 +187,5 @@ fn receive_batch(
             take(from, burst);
         }
     }
-    true
+    received.is_ok()
 }

@@ -1,24 +1,28 @@
 //! The clients' side: their sockets, and the front.
 
 use crate::burst;
-use crate::connection::{Connection, READ_BYTES, Stream};
+use crate::connection::{Connection, READ_BYTES};
 use crate::pressure::{self, Pressure};
 use crate::settings::Settings;
 use crate::snapshot::{Session, Snapshots};
+use crate::watched::watch;
 use anyhow::{Context, Result, bail};
+use rustix::net::SocketFlags;
 use spread_front::{ConnectionId, Front, FrontOutput, FrontSettings, Peer};
 use spread_wire::link::{LinkEvent, Request};
 use spread_wire::time::Instant;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::io::Interest;
 use tokio::sync::{Notify, mpsc, watch};
 
 /// Link events handled before what they caused is written.
@@ -167,19 +171,9 @@ async fn run(
         started: std::time::Instant::now(),
     });
     let mut accepting = Vec::new();
-    for listener in listeners.tcp {
-        match TcpListener::from_std(listener) {
-            Ok(listener) => {
-                accepting.push(tokio::task::spawn_local(accept_tcp(Rc::clone(&hub), listener)))
-            }
-            Err(error) => tracing::error!("TCP connections can't be accepted: {error}"),
-        }
-    }
-    match UnixListener::from_std(listeners.unix) {
-        Ok(listener) => {
-            accepting.push(tokio::task::spawn_local(accept_unix(Rc::clone(&hub), listener)))
-        }
-        Err(error) => tracing::error!("Unix connections can't be accepted: {error}"),
+    let tcp = listeners.tcp.into_iter().map(OwnedFd::from);
+    for listener in tcp.chain([listeners.unix.into()]) {
+        accepting.push(tokio::task::spawn_local(accept(Rc::clone(&hub), listener)));
     }
     let mut ticked = tokio::time::Instant::now();
     let (mut stopped, mut drain_by) = (false, None);
@@ -358,19 +352,20 @@ impl Hub {
         }
     }
 
-    fn connected(self: &Rc<Self>, stream: Stream, peer: Peer) {
+    fn connected(self: &Rc<Self>, socket: OwnedFd, peer: Peer) -> io::Result<()> {
         if self.waits() {
-            return;
+            return Ok(());
         }
+        let connection = Connection::new(socket)?;
         let id = ConnectionId(self.last.get() + 1);
         self.last.set(id.0);
-        let connection = Connection::new(stream);
         self.connections.borrow_mut().insert(id, Rc::clone(&connection));
         let now = self.now();
         self.front.borrow_mut().connected(now, id, peer);
         self.carry_out();
         tokio::task::spawn_local(write_on(Rc::clone(self), id, Rc::clone(&connection)));
         tokio::task::spawn_local(read_from(Rc::clone(self), id, connection));
+        Ok(())
     }
 
     fn write_snapshot(&self, snapshots: &Snapshots) {
@@ -443,24 +438,33 @@ async fn write_on(hub: Rc<Hub>, id: ConnectionId, connection: Rc<Connection>) {
     }
 }
 
-async fn accept_tcp(hub: Rc<Hub>, listener: TcpListener) {
+async fn accept(hub: Rc<Hub>, listener: OwnedFd) {
+    let listener = match watch(listener, Interest::READABLE) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!("connections can't be accepted: {error}"),
+    };
     loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                hub.connected(Stream::Tcp(stream), Peer::Tcp(peer.ip().to_canonical()))
-            }
-            Err(error) => pause_accepting(&error).await,
+        let Ok(mut ready) = listener.readable().await else { return };
+        let Ok(accepted) = ready.try_io(|listener| accept_one(listener.get_ref())) else {
+            continue;
+        };
+        let connected = accepted.and_then(|(socket, peer)| hub.connected(socket, peer));
+        if let Err(error) = connected {
+            pause_accepting(&error).await;
         }
     }
 }
 
-async fn accept_unix(hub: Rc<Hub>, listener: UnixListener) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => hub.connected(Stream::Unix(stream), Peer::Unix),
-            Err(error) => pause_accepting(&error).await,
-        }
-    }
+fn accept_one(listener: &OwnedFd) -> io::Result<(OwnedFd, Peer)> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let (socket, peer) = rustix::net::acceptfrom_with(listener, flags)?;
+    let Some(address) = peer.and_then(|peer| SocketAddr::try_from(peer).ok()) else {
+        return Ok((socket, Peer::Unix));
+    };
+    // The connection may have ended already: its reader will see.
+    let _ = rustix::net::sockopt::set_tcp_nodelay(&socket, true);
+    let _ = rustix::net::sockopt::set_socket_keepalive(&socket, true);
+    Ok((socket, Peer::Tcp(address.ip().to_canonical())))
 }
 
 /// Sessions that are there go on; new ones wait in the backlog of the socket.

@@ -1,11 +1,13 @@
 //! A client's socket, TCP or Unix, and what waits to be written to it.
 
+use crate::watched::{Watched, watch};
 use bytes::{Buf as _, Bytes};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::io::Interest;
 use tokio::sync::Notify;
 
 /// Bytes read in one call.
@@ -13,14 +15,9 @@ pub(crate) const READ_BYTES: usize = 64 << 10;
 /// Chunks written in one call.
 const CHUNKS: usize = 64;
 
-pub(crate) enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
 /// Shared between the tasks of one connection and the front.
 pub(crate) struct Connection {
-    stream: Stream,
+    socket: Watched,
     queue: RefCell<VecDeque<Bytes>>,
     /// Wakes the writer.
     pub(crate) more: Notify,
@@ -34,13 +31,10 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: Stream) -> Rc<Self> {
-        if let Stream::Tcp(stream) = &stream {
-            let _ = stream.set_nodelay(true);
-            let _ = socket2::SockRef::from(stream).set_keepalive(true);
-        }
-        Rc::new(Self {
-            stream,
+    /// Of a socket that does not block.
+    pub(crate) fn new(socket: OwnedFd) -> io::Result<Rc<Self>> {
+        Ok(Rc::new(Self {
+            socket: watch(socket, Interest::READABLE)?,
             queue: RefCell::default(),
             more: Notify::new(),
             reading: Cell::new(true),
@@ -48,7 +42,7 @@ impl Connection {
             due: Cell::new(None),
             closing: Cell::new(false),
             closed: Notify::new(),
-        })
+        }))
     }
 
     pub(crate) fn push(&self, chunk: Bytes) {
@@ -62,10 +56,7 @@ impl Connection {
 
     /// Reads what the client has sent up to now, and nothing after it.
     pub(crate) fn stop_reading(&self) {
-        let arrived = match &self.stream {
-            Stream::Tcp(stream) => rustix::io::ioctl_fionread(stream),
-            Stream::Unix(stream) => rustix::io::ioctl_fionread(stream),
-        };
+        let arrived = rustix::io::ioctl_fionread(self.socket.get_ref());
         self.due.set(Some(arrived.map_or(0, |bytes| usize::try_from(bytes).unwrap_or(0))));
         self.resume.notify_one();
     }
@@ -108,28 +99,24 @@ impl Connection {
             if self.closing.get() {
                 return Ok(0);
             }
-            tokio::select! {
-                ready = async {
-                    match &self.stream {
-                        Stream::Tcp(stream) => stream.readable().await,
-                        Stream::Unix(stream) => stream.readable().await,
-                    }
-                } => ready?,
+            let mut ready = tokio::select! {
+                ready = self.socket.readable() => ready?,
                 () = self.resume.notified() => continue,
-            }
-            let mut buffer = buffer.borrow_mut();
-            let read = match &self.stream {
-                Stream::Tcp(stream) => stream.try_read(&mut buffer),
-                Stream::Unix(stream) => stream.try_read(&mut buffer),
             };
+            let mut buffer = buffer.borrow_mut();
+            let read = ready.try_io(|socket| Ok(rustix::io::read(socket, &mut buffer[..])?));
             match read {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(_would_block) => {}
                 Ok(read) => {
+                    let read = read?;
+                    if read < buffer.len() {
+                        // All there was: what comes later is an event of its own.
+                        ready.clear_ready();
+                    }
                     self.due.set(self.due.get().map(|due| due.saturating_sub(read)));
                     take(&buffer[..read]);
                     return Ok(read);
                 }
-                Err(error) => return Err(error),
             }
         }
     }
@@ -142,13 +129,11 @@ impl Connection {
             let mut slices = [IoSlice::new(&[]); CHUNKS];
             let count = queue.len().min(CHUNKS);
             slices.iter_mut().zip(queue.iter()).for_each(|(to, chunk)| *to = IoSlice::new(chunk));
-            let written = match &self.stream {
-                Stream::Tcp(stream) => stream.try_write_vectored(&slices[..count]),
-                Stream::Unix(stream) => stream.try_write_vectored(&slices[..count]),
-            };
-            let mut written = match written {
+            let written = rustix::io::writev(self.socket.get_ref(), &slices[..count]);
+            let mut written = match written.map_err(io::Error::from) {
                 Ok(written) => written,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
             total += written;
@@ -165,11 +150,9 @@ impl Connection {
         Ok(total)
     }
 
-    /// Waits until the kernel may take more.
+    /// Waits until the kernel may take more. Only meanwhile it is asked to say so.
     pub(crate) async fn writable(&self) -> io::Result<()> {
-        match &self.stream {
-            Stream::Tcp(stream) => stream.writable().await,
-            Stream::Unix(stream) => stream.writable().await,
-        }
+        let socket = self.socket.get_ref().try_clone()?;
+        watch(socket, Interest::WRITABLE)?.writable().await.map(drop)
     }
 }

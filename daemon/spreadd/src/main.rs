@@ -22,11 +22,13 @@ mod settings;
 mod snapshot;
 mod telemetry;
 mod timers;
+mod watched;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Parser;
 use std::process::ExitCode;
 use std::sync::Arc;
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
 
 fn main() -> ExitCode {
@@ -67,7 +69,7 @@ fn run(arguments: &cli::Arguments) -> Result<()> {
     let pressure = Arc::new(pressure::Pressure::default());
     let clients = clients::bind(&settings)?;
     let endpoints = admin::bind(&settings)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     let entered = runtime.enter();
     let ring = ring::start(
         &settings,
@@ -89,13 +91,10 @@ fn run(arguments: &cli::Arguments) -> Result<()> {
     tracing::info!("{} listens for clients on {}", settings.name, settings.listens());
 
     drop(entered);
-    let local = tokio::task::LocalSet::new();
-    let outcome = local.block_on(&runtime, async {
+    let outcome = runtime.block_on(async {
         let front = tokio::task::spawn_local(front);
-        let outcome = ring.await;
-        if front.await.is_err() {
-            bail!("the clients' side panicked");
-        }
+        let outcome = tokio::task::spawn_local(ring).await.context("the ring panicked")?;
+        front.await.context("the clients' side panicked")?;
         outcome.context("the ring ended")
     });
     drop(admin);

@@ -179,7 +179,7 @@ impl Driver {
         for (slot, addresses) in known {
             self.daemon.resolved(self.clock.now(), slot, &addresses);
         }
-        let mut look = tokio::time::Instant::now();
+        let mut look = self.clock.now();
         let (mut leaving, mut leave_by) = (false, None);
         let snapshots = Arc::clone(&self.snapshots);
         loop {
@@ -191,10 +191,9 @@ impl Driver {
             let now = self.clock.now();
             self.daemon.set_congested(now, self.pressure.congested());
             self.carry_out();
-            let wait = self
-                .daemon
-                .poll_timeout()
-                .map_or(Duration::from_secs(1), |deadline| deadline.since(now));
+            let next = self.daemon.poll_timeout().map_or(look, |deadline| deadline.min(look));
+            // One timer for everything: each may wake the thread once more than it is due.
+            let wait = next.since(now);
             tokio::select! {
                 biased;
                 () = snapshots.ring_loop.asked() => self.write_snapshot(),
@@ -218,16 +217,16 @@ impl Driver {
                     }
                     self.daemon.leave(self.clock.now());
                 }
-                () = tokio::time::sleep_until(look) => {
-                    look = tokio::time::Instant::now() + self.look_interval();
-                    self.look_up_names();
-                    self.look_at_keys();
-                }
                 () = tokio::time::sleep(wait) => {}
             }
             let now = self.clock.now();
             if self.daemon.poll_timeout().is_some_and(|deadline| deadline <= now) {
                 self.daemon.handle_timeout(now);
+            }
+            if now >= look {
+                look = now + self.look_interval();
+                self.look_up_names();
+                self.look_at_keys();
             }
             if leave_by.is_some_and(|deadline| now >= deadline) {
                 tracing::warn!("the ring could not be left in order in {LEAVE_TIMEOUT:?}");
@@ -301,9 +300,7 @@ impl Driver {
     fn receive(&mut self) {
         for _ in 0..BATCHES_PER_TURN {
             let mut arrived = Vec::new();
-            if !self.socket.receive(|from, packet| arrived.push((from, packet))) {
-                return;
-            }
+            let more = self.socket.receive(|from, packet| arrived.push((from, packet)));
             let mut received = Vec::with_capacity(arrived.len());
             for (from, envelope) in arrived {
                 match self.seal.open(envelope) {
@@ -313,8 +310,13 @@ impl Driver {
                     Err(error) => self.not_opened(from, error),
                 }
             }
-            self.daemon.handle_received(self.clock.now(), received);
-            self.carry_out();
+            if !received.is_empty() {
+                self.daemon.handle_received(self.clock.now(), received);
+                self.carry_out();
+            }
+            if !more {
+                return;
+            }
         }
     }
 
