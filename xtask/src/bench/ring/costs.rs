@@ -130,7 +130,8 @@ impl Watching {
             let shown = String::from_utf8_lossy(&output.stdout).into_owned();
             let lines = shown.lines().map(str::trim_end).filter(|line| !line.is_empty());
             for line in lines.filter(|line| !line.starts_with('#')).take(most) {
-                writeln!(text, "  {}", line.trim())?;
+                // Behind each line perf prints columns that have nothing here.
+                writeln!(text, "  {}", line.trim_matches([' ', '-']))?;
             }
         }
         Ok(())

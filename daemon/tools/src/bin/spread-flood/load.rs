@@ -37,7 +37,9 @@ impl Load {
         let mut number = 0;
         loop {
             if let Some(rate) = self.rate {
-                let due = Duration::from_secs_f64(number as f64 / rate);
+                // Senders take turns instead of sending at the same moment.
+                let phase = index as f64 / window.senders() as f64;
+                let due = Duration::from_secs_f64((number as f64 + phase) / rate);
                 if let Some(wait) = due.checked_sub(self.origin.elapsed()) {
                     std::thread::sleep(wait);
                 }
