@@ -241,8 +241,7 @@ impl Ring {
         token.to = successor;
         let timers = &self.settings.timers;
         // In an idle ring nobody shows that the token came: who misses it calls.
-        let rest = if op.rests { timers.idle_token } else { core::time::Duration::ZERO };
-        op.passed_again = now + timers.token_retransmit + rest;
+        op.passed_again = now + timers.token_retransmit + timers.rest(op.rests);
         op.passed = Some(token.clone());
         self.send(Destination::Slot(successor), &Packet::Token(token));
     }

@@ -58,20 +58,25 @@ impl Watch {
 
 /// Without a sign of the successor for so long it is asked.
 fn ask_after(timers: &Timers, rests: bool) -> Duration {
-    timers.token_retransmit * SILENT_INTERVALS + rest(timers, rests)
+    timers.token_retransmit * SILENT_INTERVALS + timers.rest(rests)
 }
 
 /// Without a token for so long the predecessor is called.
 fn call_after(timers: &Timers, rests: bool) -> Duration {
-    match rests {
-        true => timers.token_retransmit * LATE_INTERVALS + rest(timers, true),
+    match timers.rest(rests) {
         // Half of the time that makes a silent successor crashed: it may have given the token away and wait itself.
-        false => timers.token_retransmit * timers.token_retransmits / 2,
+        Duration::ZERO => timers.token_retransmit * timers.token_retransmits / 2,
+        rest => timers.token_retransmit * LATE_INTERVALS + rest,
     }
 }
 
-fn rest(timers: &Timers, rests: bool) -> Duration {
-    if rests { timers.idle_token } else { Duration::ZERO }
+impl Timers {
+    /// How much later everything about a token is that may rest elsewhere: not at all where a token that was lost on its way, and
+    /// passed again that late, would count as lost for good.
+    pub(crate) fn rest(&self, rests: bool) -> Duration {
+        let fits = self.idle_token * 2 + self.token_retransmit < self.token_loss;
+        if rests && fits { self.idle_token } else { Duration::ZERO }
+    }
 }
 
 impl Ring {

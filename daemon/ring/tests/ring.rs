@@ -10,6 +10,7 @@ mod ring {
 
 use core::time::Duration;
 use network::Network;
+use spread_ring::Timers;
 use spread_wire::service::Guarantee::{Agreed, Safe};
 
 const MS: Duration = Duration::from_millis(1);
@@ -123,6 +124,32 @@ fn an_idle_ring_finds_a_crash_too() {
     network.crash(1);
     let took = network.form(&[0, 2]);
     assert!(took < MS * 400, "{took:?}");
+}
+
+#[test]
+fn an_idle_ring_stays_whole_though_tokens_are_lost() {
+    // As a site of the original has them with `Profile = custom`: little time between a token that rests and one that is lost.
+    let close = Timers {
+        token_loss: MS * 1250,
+        token_retransmit: MS * 500,
+        token_retransmits: 2,
+        idle_token: MS * 416,
+        ..Timers::lan()
+    };
+    for (seed, timers) in [(1, Timers::lan()), (2, Timers::wan()), (3, close)] {
+        let mut network = Network::new(seed, 5);
+        network.timers = timers;
+        (0..5).for_each(|slot| network.start(slot));
+        network.form(&[0, 1, 2, 3, 4]);
+        network.run(MS * 5000);
+        let before: Vec<usize> = network.nodes.values().map(|node| node.seen.len()).collect();
+        // Few are sent while it is idle: a single loss now and then is what it has to stand.
+        network.loss = 20;
+        network.run(MS * 60_000);
+        let after: Vec<usize> = network.nodes.values().map(|node| node.seen.len()).collect();
+        assert_eq!(before, after, "seed {seed}: nobody saw a new configuration");
+        network.check();
+    }
 }
 
 #[test]

@@ -76,6 +76,8 @@ pub struct Network {
     random: u64,
     /// Packets lost, in thousandths.
     pub loss: u64,
+    /// Of daemons that start.
+    pub timers: Timers,
     /// Wall clock of daemons that start, in milliseconds since 1970.
     pub wall_clock: u64,
     /// Component of each slot; packets between components are lost.
@@ -97,6 +99,7 @@ impl Network {
             count: 0,
             random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
             loss: 0,
+            timers: Timers::lan(),
             wall_clock: 1_700_000_000_000,
             component: BTreeMap::new(),
             cut: BTreeSet::new(),
@@ -124,7 +127,7 @@ impl Network {
             wall_clock_milliseconds: self.wall_clock + self.now.0 / 1_000_000,
             seed: self.random(),
             packet_bytes: 1400,
-            timers: Timers::lan(),
+            timers: self.timers.clone(),
             windows: Windows::default(),
         };
         let node = Node {
