@@ -38,6 +38,8 @@ macro_rules! bugs {
                 Self::FewerRequestsStay,
                 Self::AcknowledgedEarly,
                 Self::SeenTwice,
+                Self::GapUnlimited,
+                Self::HeldForgotten,
             ];
 
             /// The name on the command line.
