@@ -30,8 +30,6 @@ pub(crate) struct Connection {
     /// The handshake has to be over by then.
     pub(crate) deadline: Option<Instant>,
     pub(crate) outbox: Outbox,
-    /// Whether the driver reads from it.
-    pub(crate) reading: bool,
 }
 
 /// What was handed to the driver for one connection and has not left yet.

@@ -4,6 +4,7 @@ use crate::connection::{Connection, Outbox, State};
 use crate::reattach::Reattach;
 use crate::run::Run;
 use crate::settings::{FrontSettings, Peer, SlowReader};
+use crate::window::Window;
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
 use spread_bugs::{Bug, planted};
@@ -41,13 +42,6 @@ pub enum FrontOutput {
         connection: ConnectionId,
         /// Whether to write what waits first.
         flush: bool,
-    },
-    /// Read from the connection, or stop.
-    ReadFrom {
-        /// Which.
-        connection: ConnectionId,
-        /// Whether to read.
-        on: bool,
     },
     /// Have this ordered.
     Request(Request),
@@ -114,6 +108,9 @@ pub struct Front {
     /// What is not in the order for good yet.
     pub(crate) requests: VecDeque<Held>,
     request_bytes: usize,
+    window: Window,
+    /// The time of the last call.
+    clock: Instant,
     pub(crate) last_request: RequestNumber,
     pub(crate) last_session: SessionId,
     paused: bool,
@@ -127,6 +124,7 @@ pub(crate) struct Held {
     pub(crate) number: RequestNumber,
     /// What it counts against the bound.
     bytes: usize,
+    sent: Instant,
     /// To ask it once more; `None` where that never happens.
     pub(crate) again: Option<RequestBody>,
 }
@@ -163,6 +161,8 @@ impl Front {
             full: BTreeSet::new(),
             requests: VecDeque::new(),
             request_bytes: 0,
+            window: Window::new(settings.request_bytes),
+            clock: Instant::default(),
             last_request: RequestNumber(0),
             last_session: SessionId(0),
             paused: false,
@@ -181,19 +181,17 @@ impl Front {
             input: BytesMut::new(),
             deadline: Some(now + self.settings.handshake_timeout),
             outbox: Outbox::default(),
-            reading: true,
         };
         self.connections.insert(id, connection);
         self.half_open.insert(id);
         if taken >= self.settings.sessions {
             self.refuse(id, Refusal::Quota);
-        } else if self.paused {
-            self.read_from(id, false);
         }
     }
 
     /// Bytes arrived, split in any way.
     pub fn received(&mut self, now: Instant, id: ConnectionId, bytes: &[u8]) {
+        self.clock = now;
         self.flush_run();
         let Some(connection) = self.connections.get_mut(&id) else { return };
         connection.input.extend_from_slice(bytes);
@@ -201,7 +199,8 @@ impl Front {
     }
 
     /// The connection ended, or broke.
-    pub fn closed(&mut self, _now: Instant, id: ConnectionId) {
+    pub fn closed(&mut self, now: Instant, id: ConnectionId) {
+        self.clock = now;
         self.flush_run();
         let state = self.connections.get(&id).map(|connection| &connection.state);
         if matches!(state, Some(State::Choice { .. })) {
@@ -227,6 +226,7 @@ impl Front {
 
     /// Something came over the link.
     pub fn link_event(&mut self, now: Instant, event: LinkEvent) {
+        self.clock = now;
         self.note_event(&event);
         match &event {
             LinkEvent::Message(delivered, _) if !self.is_news(delivered) => return,
@@ -238,7 +238,7 @@ impl Front {
                 self.attached(now, epoch, last, &sessions);
             }
             LinkEvent::Acknowledged { number } => self.acknowledged(number),
-            LinkEvent::Pause(paused) => self.pause(paused),
+            LinkEvent::Pause(paused) => self.paused = paused,
             LinkEvent::SessionOpened { session, .. } => self.opened(now, session),
             LinkEvent::SessionRefused { session } => self.refused_session(session),
             LinkEvent::SessionClosed { session } => self.forget(session),
@@ -295,6 +295,12 @@ impl Front {
     #[must_use]
     pub fn has_deadlines(&self) -> bool {
         !self.half_open.is_empty() || !self.full.is_empty()
+    }
+
+    /// Whether the driver should read from connections: not while as much as may is on its way to the order.
+    #[must_use]
+    pub fn reads(&self) -> bool {
+        !self.paused
     }
 
     /// The next thing to do; call until `None`.
@@ -371,7 +377,7 @@ impl Front {
         self.request_bytes += bytes;
         // A built-in endpoint goes down with its daemon: it never sends again.
         let again = self.settings.reattaches.then(|| request.body.clone());
-        self.requests.push_back(Held { number: request.number, bytes, again });
+        self.requests.push_back(Held { number: request.number, bytes, sent: self.clock, again });
         if self.may_request() {
             self.outputs.push_back(FrontOutput::Request(request));
         }
@@ -379,42 +385,26 @@ impl Front {
     }
 
     pub(crate) fn acknowledged(&mut self, number: RequestNumber) {
-        while self.requests.front().is_some_and(|request| request.number <= number) {
-            if let Some(request) = self.requests.pop_front() {
-                self.request_bytes -= request.bytes;
-            }
+        let (before, mut last) = (self.request_bytes, None);
+        while let Some(request) = self.requests.pop_front_if(|request| request.number <= number) {
+            self.request_bytes -= request.bytes;
+            last = Some(request.sent);
+        }
+        if let Some(sent) = last {
+            let limited = self.paused || before > self.window.limit() / 2;
+            let bytes = before - self.request_bytes;
+            self.window.acknowledged(self.clock, sent, bytes, limited);
         }
         self.press();
     }
 
     /// Stops or resumes reading from clients as the queue of requests asks for it.
     fn press(&mut self) {
-        let full = self.request_bytes > self.settings.request_bytes;
-        let low = self.request_bytes <= self.settings.request_bytes / 2;
-        if full {
-            self.pause(true);
-        } else if low && !planted(Bug::PausedForEver) {
-            self.pause(false);
-        }
-    }
-
-    fn pause(&mut self, paused: bool) {
-        if self.paused == paused {
-            return;
-        }
-        self.paused = paused;
-        let ids: Vec<ConnectionId> = self.connections.keys().copied().collect();
-        for id in ids {
-            self.read_from(id, !paused);
-        }
-    }
-
-    fn read_from(&mut self, connection: ConnectionId, on: bool) {
-        if let Some(known) = self.connections.get_mut(&connection)
-            && known.reading != on
-        {
-            known.reading = on;
-            self.outputs.push_back(FrontOutput::ReadFrom { connection, on });
+        let limit = self.window.limit();
+        if self.request_bytes > limit {
+            self.paused = true;
+        } else if self.request_bytes <= limit / 2 && !planted(Bug::PausedForEver) {
+            self.paused = false;
         }
     }
 

@@ -15,6 +15,7 @@ mod run;
 mod seen;
 mod session;
 mod settings;
+mod window;
 
 pub use access::{AccessRule, Action, Operation, Pattern};
 pub use front::{ConnectionId, Counters, Front, FrontOutput, SessionStatus, Status};

@@ -133,8 +133,7 @@ proptest! {
         let told = feed(&mut front, &pieces);
         let others = |output: &FrontOutput| match output {
             FrontOutput::Write { connection, .. }
-            | FrontOutput::Close { connection, .. }
-            | FrontOutput::ReadFrom { connection, .. } => *connection != BAD,
+            | FrontOutput::Close { connection, .. } => *connection != BAD,
             FrontOutput::Request(_) => false,
         };
         prop_assert!(!told.iter().any(others), "{:?}", told);

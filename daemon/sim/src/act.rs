@@ -197,7 +197,7 @@ impl World {
         name.truncate(NAME_BYTES);
         let waiting =
             VecDeque::from([FromClient::Connect, FromClient::Bytes(hello(&name, silent))]);
-        self.nodes[index].pipes.insert(id, Pipe { client, waiting, reading: true });
+        self.nodes[index].pipes.insert(id, Pipe { client, waiting });
         self.pump(index);
     }
 

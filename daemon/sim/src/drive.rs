@@ -166,11 +166,6 @@ impl World {
             }
             FrontOutput::Write { connection, chunk } => self.write(index, connection, &chunk),
             FrontOutput::Close { connection, flush } => self.close(index, connection, flush),
-            FrontOutput::ReadFrom { connection, on } => {
-                if let Some(pipe) = self.nodes[index].pipes.get_mut(&connection) {
-                    pipe.reading = on;
-                }
-            }
         }
     }
 

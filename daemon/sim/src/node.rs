@@ -99,8 +99,6 @@ pub struct Pipe {
     pub client: usize,
     /// What waits to be read.
     pub waiting: VecDeque<FromClient>,
-    /// Whether the daemon reads.
-    pub reading: bool,
 }
 
 /// A process: a daemon with the endpoint built into it, or an endpoint of its own.

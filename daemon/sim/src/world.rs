@@ -258,9 +258,10 @@ impl World {
             return false;
         }
         let local = node.clock.local(self.now);
+        let reads = node.front.reads();
         let ready = node.pipes.iter_mut().find(|(_, pipe)| {
             let connects = matches!(pipe.waiting.front(), Some(FromClient::Connect));
-            (pipe.reading || connects) && !pipe.waiting.is_empty()
+            (reads || connects) && !pipe.waiting.is_empty()
         });
         let Some((id, pipe)) = ready.map(|(id, pipe)| (*id, pipe)) else { return false };
         match pipe.waiting.pop_front() {

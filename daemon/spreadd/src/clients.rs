@@ -1,7 +1,7 @@
 //! The clients' side: their sockets, and the front.
 
 use crate::burst;
-use crate::connection::{Connection, READ_BYTES};
+use crate::connection::{Connection, Gate, READ_BYTES};
 use crate::pressure::{self, Pressure};
 use crate::settings::Settings;
 use crate::snapshot::{Session, Snapshots};
@@ -134,6 +134,7 @@ struct Hub {
     connections: RefCell<BTreeMap<ConnectionId, Rc<Connection>>>,
     /// What all connections read into.
     input: RefCell<Box<[u8]>>,
+    gate: Gate,
     /// Connections with something new to write.
     dirty: RefCell<BTreeSet<ConnectionId>>,
     /// Wakes the loop when something was read.
@@ -160,6 +161,7 @@ async fn run(
         front: RefCell::new(Front::new(settings)),
         connections: RefCell::default(),
         input: RefCell::new(vec![0; READ_BYTES].into()),
+        gate: Gate::new(),
         dirty: RefCell::default(),
         progress: Notify::new(),
         unwritten: Notify::new(),
@@ -306,11 +308,6 @@ impl Hub {
                         self.dirty.borrow_mut().insert(connection);
                     }
                 }
-                FrontOutput::ReadFrom { connection, on } => {
-                    if let Some(known) = self.connections.borrow().get(&connection) {
-                        known.read_from(on);
-                    }
-                }
                 FrontOutput::Close { connection, flush } => {
                     if let Some(known) = self.connections.borrow_mut().remove(&connection) {
                         if flush {
@@ -322,6 +319,7 @@ impl Hub {
                 }
             }
         }
+        self.gate.set(self.front.borrow().reads());
         if self.write_dirty() {
             self.unwritten.notify_one();
         }
@@ -397,7 +395,7 @@ impl Hub {
 async fn read_from(hub: Rc<Hub>, id: ConnectionId, connection: Rc<Connection>) {
     loop {
         let take = |bytes: &[u8]| hub.front.borrow_mut().received(hub.now(), id, bytes);
-        let ended = match connection.read(&hub.input, take).await {
+        let ended = match connection.read(&hub.gate, &hub.input, take).await {
             Ok(read) => read == 0,
             Err(_) => true,
         };

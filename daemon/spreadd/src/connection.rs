@@ -15,14 +15,32 @@ pub(crate) const READ_BYTES: usize = 64 << 10;
 /// Chunks written in one call.
 const CHUNKS: usize = 64;
 
+/// Whether connections are read.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    open: Cell<bool>,
+    opened: Notify,
+}
+
+impl Gate {
+    pub(crate) fn new() -> Self {
+        Self { open: Cell::new(true), opened: Notify::new() }
+    }
+
+    pub(crate) fn set(&self, open: bool) {
+        if !self.open.replace(open) && open {
+            self.opened.notify_waiters();
+        }
+    }
+}
+
 /// Shared between the tasks of one connection and the front.
 pub(crate) struct Connection {
     socket: Watched,
     queue: RefCell<VecDeque<Bytes>>,
     /// Wakes the writer.
     pub(crate) more: Notify,
-    /// Whether to read, and what wakes the reader.
-    reading: Cell<bool>,
+    /// Wakes the reader.
     resume: Notify,
     /// While the daemon stops: bytes that were there at that moment and are still to be read.
     due: Cell<Option<usize>>,
@@ -37,7 +55,6 @@ impl Connection {
             socket: watch(socket, Interest::READABLE)?,
             queue: RefCell::default(),
             more: Notify::new(),
-            reading: Cell::new(true),
             resume: Notify::new(),
             due: Cell::new(None),
             closing: Cell::new(false),
@@ -47,11 +64,6 @@ impl Connection {
 
     pub(crate) fn push(&self, chunk: Bytes) {
         self.queue.borrow_mut().push_back(chunk);
-    }
-
-    pub(crate) fn read_from(&self, on: bool) {
-        self.reading.set(on);
-        self.resume.notify_one();
     }
 
     /// Reads what the client has sent up to now, and nothing after it.
@@ -85,15 +97,16 @@ impl Connection {
         !self.queue.borrow().is_empty()
     }
 
-    /// Reads what has arrived and hands it over; `Ok(0)` is the end. One buffer serves all connections: most wait for most of
-    /// the time, and need none then.
+    /// Reads what has arrived and hands it over, while the gate is open; `Ok(0)` is the end. One buffer serves all connections:
+    /// most wait for most of the time, and need none then.
     pub(crate) async fn read(
         &self,
+        gate: &Gate,
         buffer: &RefCell<Box<[u8]>>,
         take: impl FnOnce(&[u8]),
     ) -> io::Result<usize> {
         loop {
-            while (!self.reading.get() || self.due.get() == Some(0)) && !self.closing.get() {
+            while self.due.get() == Some(0) && !self.closing.get() {
                 self.resume.notified().await;
             }
             if self.closing.get() {
@@ -103,6 +116,14 @@ impl Connection {
                 ready = self.socket.readable() => ready?,
                 () = self.resume.notified() => continue,
             };
+            if !gate.open.get() {
+                // Only those that have something to read wait here, and need to be woken.
+                tokio::select! {
+                    () = gate.opened.notified() => {}
+                    () = self.resume.notified() => {}
+                }
+                continue;
+            }
             let mut buffer = buffer.borrow_mut();
             let read = ready.try_io(|socket| Ok(rustix::io::read(socket, &mut buffer[..])?));
             match read {

@@ -105,7 +105,6 @@ pub struct World {
     pub requests: Vec<RequestBody>,
     pub written: BTreeMap<u64, Vec<u8>>,
     pub closed: BTreeMap<u64, Closed>,
-    pub reading: BTreeMap<u64, bool>,
 }
 
 impl World {
@@ -116,7 +115,6 @@ impl World {
             requests: Vec::new(),
             written: BTreeMap::new(),
             closed: BTreeMap::new(),
-            reading: BTreeMap::new(),
         }
     }
 
@@ -129,9 +127,6 @@ impl World {
                 FrontOutput::Close { connection, flush } => {
                     let twice = self.closed.insert(connection.0, Closed { flush });
                     assert_eq!(twice, None, "a connection is closed once");
-                }
-                FrontOutput::ReadFrom { connection, on } => {
-                    self.reading.insert(connection.0, on);
                 }
                 FrontOutput::Request(request) => self.requests.push(request.body),
             }

@@ -319,7 +319,6 @@ impl World {
                 }
                 node.front.closed(now, connection);
             }
-            FrontOutput::ReadFrom { .. } => {}
         }
     }
 }
