@@ -400,7 +400,9 @@ impl Front {
 
     /// Stops or resumes reading from clients as the queue of requests asks for it.
     fn press(&mut self) {
-        let limit = self.window.limit();
+        // Two requests may always be on their way, so that one can be read while the other is ordered.
+        let two = self.requests.back().map_or(0, |last| 2 * last.bytes);
+        let limit = self.window.limit().max(two.min(self.settings.request_bytes));
         if self.request_bytes > limit {
             self.paused = true;
         } else if self.request_bytes <= limit / 2 && !planted(Bug::PausedForEver) {
