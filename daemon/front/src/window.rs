@@ -105,7 +105,7 @@ mod window_tests {
             assert!((4..=20).contains(&wait), "{limit} bytes, {wait} ms at {rate}");
         }
         let (limit, _) = settles(8 << 20, 100, 1);
-        assert_eq!(limit, LEAST_BYTES, "a slow order has little on its way");
+        assert!(limit <= 2 * LEAST_BYTES, "{limit} bytes: a slow order has little on its way");
     }
 
     #[test]
