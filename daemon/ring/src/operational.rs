@@ -1,4 +1,4 @@
-//! Operational: the token goes round, packets get their place, silence of the successor is noticed.
+//! Operational: the token goes round and packets get their place. Where it rests is in `rest`, who is silent in `watch`.
 
 use crate::interface::{Destination, Phase, Reason, Timers};
 use crate::rest::Calm;
