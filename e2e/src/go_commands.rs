@@ -14,6 +14,16 @@ pub const KUBERNETES_VERSION: (u32, u32, u32) = (1, 34, 4);
 const VERSION_PACKAGES: [&str; 2] =
     ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"];
 
+/// What says which versions the modules of the workspace have in common: with all their lock files.
+const WORKSPACE: [&str; 6] = [
+    "go.work",
+    "go.work.sum",
+    "cert-manager/go.mod",
+    "coredns/go.mod",
+    "helm/go.mod",
+    "helm-unittest/go.mod",
+];
+
 /// A Go module and its commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Module {
@@ -62,6 +72,11 @@ impl Module {
             }
             Self::CertManager => &[("spread.dev/e2e/cert-manager", "cert-manager")],
         }
+    }
+
+    /// Whether it has one list of versions with the others of `e2e/go/go.work`: what they have in common is compiled once.
+    fn shares_versions(self) -> bool {
+        !matches!(self, Self::Etcd | Self::Kubernetes)
     }
 
     /// Files of a module that are kept beside the commands: the module, and their folder in it.
@@ -150,38 +165,7 @@ fn build(module: Module, folder: &Path) -> Result<()> {
     let partial = folder.with_extension("partial");
     let _ = fs::remove_dir_all(&partial);
     fs::create_dir_all(&partial)?;
-    let (mut fetched, mut compiled) = (0, 0);
-    for (package, name) in module.commands() {
-        let mut child = Command::new("go")
-            .args(["build", "-v", "-p", "2", "-trimpath", "-mod=readonly", "-ldflags"])
-            .arg(module.linker_flags())
-            .arg("-o")
-            .arg(partial.join(name))
-            .arg(package)
-            .current_dir(sources(module))
-            .env("CGO_ENABLED", "0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .context("`go build` could not be started")?;
-        let mut said: Vec<String> = Vec::new();
-        if let Some(lines) = child.stderr.take() {
-            for line in BufReader::new(lines).lines().map_while(Result::ok) {
-                match line.starts_with("go: downloading") {
-                    true => fetched += 1,
-                    false => compiled += 1,
-                }
-                step.detail(format!(
-                    "{name}, {fetched} modules fetched, {compiled} packages compiled"
-                ));
-                said.push(line);
-            }
-        }
-        let status = child.wait()?;
-        let end = said[said.len().saturating_sub(12)..].join("\n");
-        ensure!(status.success(), "`go build {package}` ended with {status}:\n{end}");
-    }
+    compile(module, &partial, &step)?;
     if let Some((name, files)) = module.files() {
         copy_files(module, name, files, &partial)?;
     }
@@ -190,10 +174,57 @@ fn build(module: Module, folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// All of a module's commands at once: one is linked while the next is compiled.
+fn compile(module: Module, folder: &Path, step: &Step) -> Result<()> {
+    let out = match module.commands() {
+        // Go names a command after its package, and that may end in a version.
+        [(_, name)] => folder.join(name),
+        _ => folder.to_owned(),
+    };
+    let mut child = go(module)
+        .args(["build", "-v", "-p", "2", "-trimpath", "-mod=readonly", "-ldflags"])
+        .arg(module.linker_flags())
+        .arg("-o")
+        .arg(out)
+        .args(module.commands().iter().map(|(package, _)| package))
+        .env("CGO_ENABLED", "0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("`go build` could not be started")?;
+    let (mut fetched, mut compiled) = (0, 0);
+    let mut said: Vec<String> = Vec::new();
+    if let Some(lines) = child.stderr.take() {
+        for line in BufReader::new(lines).lines().map_while(Result::ok) {
+            match line.starts_with("go: downloading") {
+                true => fetched += 1,
+                false => compiled += 1,
+            }
+            step.detail(format!("{fetched} modules fetched, {compiled} packages compiled"));
+            said.push(line);
+        }
+    }
+    let status = child.wait()?;
+    let end = said[said.len().saturating_sub(12)..].join("\n");
+    ensure!(status.success(), "`go build` of {} ended with {status}:\n{end}", module.folder());
+    Ok(())
+}
+
+/// Go, in a module's folder.
+fn go(module: Module) -> Command {
+    let mut go = Command::new("go");
+    go.current_dir(sources(module));
+    if !module.shares_versions() {
+        go.env("GOWORK", "off");
+    }
+    go
+}
+
 /// Copies a folder's YAML files out of where Go keeps a module.
 fn copy_files(module: Module, name: &str, files: &str, to: &Path) -> Result<()> {
-    let mut go = Command::new("go");
-    go.args(["list", "-mod=readonly", "-m", "-f", "{{.Dir}}", name]).current_dir(sources(module));
+    let mut go = go(module);
+    go.args(["list", "-mod=readonly", "-m", "-f", "{{.Dir}}", name]);
     let from = PathBuf::from(run::output(&mut go)?.trim()).join(files);
     for entry in fs::read_dir(&from).with_context(|| format!("{} is not there", from.display()))? {
         let path = entry?.path();
@@ -207,8 +238,12 @@ fn copy_files(module: Module, name: &str, files: &str, to: &Path) -> Result<()> 
 /// Hash of what decides about the binaries.
 fn key(module: Module) -> Result<String> {
     let mut bytes = module.linker_flags().into_bytes();
-    for file in ["go.mod", "go.sum"].iter().chain(module.own_sources()) {
-        let path = sources(module).join(file);
+    let own = ["go.mod", "go.sum"].iter().chain(module.own_sources());
+    let mut files: Vec<PathBuf> = own.map(|file| sources(module).join(file)).collect();
+    if module.shares_versions() {
+        files.extend(WORKSPACE.map(|file| sources(module).join("..").join(file)));
+    }
+    for path in files {
         bytes.extend(fs::read(&path).with_context(|| format!("{} can't be read", path.display()))?);
     }
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);

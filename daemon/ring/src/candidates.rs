@@ -30,6 +30,8 @@ pub(crate) struct Gather {
     pub(crate) started: Instant,
     /// Somebody outside made us gather: its join is on the way.
     pub(crate) met: bool,
+    /// A member was silent for so long that this daemon gathers: the others have had that time, too.
+    pub(crate) lost: bool,
     /// When the candidates changed last.
     pub(crate) changed: Instant,
     pub(crate) next_join: Instant,
@@ -112,13 +114,18 @@ impl Gather {
         self.candidates.keys().all(|slot| *slot == me || self.reached.contains(slot))
     }
 
-    /// Candidates that have said nothing for too long.
-    pub(crate) fn silent(&self, me: Slot, now: Instant, patience: Duration) -> Vec<DaemonId> {
-        let quiet = |slot: &Slot| {
-            let heard = self.heard.get(slot).copied().unwrap_or(self.started);
-            *slot != me && now.since(heard) >= patience
+    /// Candidates that have said nothing for longer than each of them may.
+    pub(crate) fn silent(
+        &self,
+        me: Slot,
+        now: Instant,
+        patience: impl Fn(&DaemonId) -> Duration,
+    ) -> Vec<DaemonId> {
+        let quiet = |daemon: &&DaemonId| {
+            let heard = self.heard.get(&daemon.slot).copied().unwrap_or(self.started);
+            daemon.slot != me && now.since(heard) >= patience(daemon)
         };
-        self.candidates.values().filter(|daemon| quiet(&daemon.slot)).copied().collect()
+        self.candidates.values().filter(quiet).copied().collect()
     }
 
     /// Configurations that the candidates come from; a daemon that just started counts for none.

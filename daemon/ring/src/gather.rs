@@ -42,6 +42,10 @@ impl Ring {
         }
         self.attempt += 1;
         let members = self.order.as_ref().map(|order| order.configuration.members.clone());
+        let lost = matches!(
+            reason,
+            Reason::SuccessorSilent | Reason::PredecessorSilent | Reason::TokenLoss
+        );
         let mut gather = Gather {
             candidates: BTreeMap::from([(self.me.slot, self.me)]),
             failed: BTreeSet::new(),
@@ -52,13 +56,8 @@ impl Ring {
             left: BTreeSet::new(),
             told: BTreeMap::new(),
             started: now,
-            met: !matches!(
-                reason,
-                Reason::Leaving
-                    | Reason::SuccessorSilent
-                    | Reason::PredecessorSilent
-                    | Reason::TokenLoss
-            ),
+            met: !lost && reason != Reason::Leaving,
+            lost,
             changed: now,
             next_join: now,
             check: now,
@@ -85,9 +84,16 @@ impl Ring {
         PACE * u32::from(self.settings.slots) * gather.candidates.len() as u32
     }
 
-    /// How long a candidate may say nothing.
+    /// How long a candidate may say nothing that was not heard yet.
     fn patience(&self) -> Duration {
         self.settings.timers.consensus_timeout.max(self.pace() * SILENT_ROUNDS)
+    }
+
+    /// The same for a member of the ring, or whoever was heard. Nobody is left behind for less silence than makes a crash while messages flow.
+    fn patience_with_known(&self, now: Instant) -> Duration {
+        let State::Gather(gather) = &self.phase else { return Duration::ZERO };
+        let least = self.patience() * self.lenience(now);
+        if gather.lost { least } else { least.max(self.silence(now)) }
     }
 
     /// Tells everybody as soon as the pace allows; what changes until then is told with it.
@@ -304,20 +310,27 @@ impl Ring {
 
     pub(crate) fn gather_timeout(&mut self, now: Instant, late: bool) {
         let (timers, patience) = (self.settings.timers.clone(), self.patience());
+        let longer = self.patience_with_known(now);
+        let order = self.order.as_ref();
+        let fellows = order.map_or(&[][..], |order| &order.configuration.members);
         let State::Gather(gather) = &mut self.phase else { return };
         if late {
             for heard in gather.heard.values_mut() {
                 *heard = now;
             }
         }
-        let silent = gather.silent(self.me.slot, now, patience);
+        let silent = gather.silent(self.me.slot, now, |daemon| {
+            let known = gather.is_reached(daemon.slot, daemon.boot)
+                || fellows.iter().any(|member| member.boot == daemon.boot);
+            if known { longer } else { patience }
+        });
         for daemon in &silent {
             gather.fail(daemon.slot, daemon.boot);
             gather.changed = now;
         }
         silent.iter().for_each(|daemon| self.shun(now, daemon.slot, daemon.boot));
         let State::Gather(gather) = &mut self.phase else { return };
-        if now.since(gather.changed) >= patience * STALE_TIMEOUTS && gather.candidates.len() > 1 {
+        if now.since(gather.changed) >= longer * STALE_TIMEOUTS && gather.candidates.len() > 1 {
             // All are heard and still do not agree: what was given up in this attempt is forgotten.
             return self.gather(now, Reason::FormTimeout, &[]);
         }

@@ -62,6 +62,8 @@ pub struct Ring {
     pub(crate) heard: BTreeMap<Slot, (BootId, Instant)>,
     /// Daemons not merged with for a while: they were silent a moment ago.
     pub(crate) shunned: BTreeMap<(Slot, BootId), Shunned>,
+    /// Until when daemons are given more time: one was silent for long, and had not crashed.
+    pub(crate) strained: Option<Instant>,
     /// Slots of attempts this daemon was complete for and never installed.
     pub(crate) obligation: BTreeSet<Slot>,
     pub(crate) pending: Option<Pending>,
@@ -105,6 +107,7 @@ impl Ring {
             attempts: BTreeMap::new(),
             heard: BTreeMap::new(),
             shunned: BTreeMap::new(),
+            strained: None,
             obligation: BTreeSet::new(),
             pending: None,
             claims: Claims::default(),
@@ -228,7 +231,9 @@ impl Ring {
 
     /// Time passed.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let late = self.poll_timeout().is_some_and(|deadline| now.since(deadline) > LATE);
+        let behind = self.poll_timeout().map_or(Duration::ZERO, |deadline| now.since(deadline));
+        let late = behind > LATE;
+        self.was_late(now, behind);
         match &self.phase {
             State::Operational(_) => self.operational_timeout(now, late),
             State::Gather(_) => self.gather_timeout(now, late),

@@ -183,7 +183,7 @@ impl Ring {
     fn count_round(&mut self, now: Instant, token: &Token) {
         let State::Operational(op) = &mut self.phase else { return };
         op.calm.round(token.requests.is_empty() && token.aru == token.seq);
-        op.watch.begin(now, &self.settings.timers, op.rests);
+        self.all_are_there(now);
     }
 
     /// Answers first, since others wait for them; then the early packets, the token, and the accelerated part of the window.

@@ -3,6 +3,8 @@
 //! A token that comes round shows that every member is there, the successor among them. Where it does not, each daemon asks its
 //! neighbours for a sign: the successor once nothing was heard of it for a while, the predecessor once its token is overdue. The
 //! token of an idle ring rests in between and is not overdue before it had time for that.
+//!
+//! Where a daemon came back after a long silence, daemons go without a processor now and then, and for a while each is given twice the time.
 
 use crate::interface::{Destination, Reason, Timers};
 use crate::ring::{Ring, State};
@@ -15,6 +17,11 @@ use spread_wire::time::Instant;
 const SILENT_INTERVALS: u32 = 3;
 /// The token of an idle ring may be late by so many retransmission intervals.
 const LATE_INTERVALS: u32 = 2;
+
+/// After a long silence that was no crash, daemons are given more time for so long ...
+const STRAIN: Duration = Duration::from_secs(60);
+/// ... and it is so many times what they have else.
+const STRAIN_PATIENCE: u32 = 2;
 
 /// Questions to the neighbours.
 #[derive(Debug)]
@@ -54,6 +61,12 @@ impl Watch {
     pub(crate) fn deadline(&self) -> Instant {
         self.successor.due.min(self.call.due)
     }
+
+    /// Whether a neighbour has left so many questions unanswered.
+    fn waited_long(&self, timers: &Timers) -> bool {
+        let long = timers.token_retransmits / 2;
+        self.successor.count > long || self.call.count > long
+    }
 }
 
 /// Without a sign of the successor for so long it is asked.
@@ -80,6 +93,38 @@ impl Timers {
 }
 
 impl Ring {
+    /// The token came round.
+    pub(crate) fn all_are_there(&mut self, now: Instant) {
+        let State::Operational(op) = &mut self.phase else { return };
+        if op.watch.waited_long(&self.settings.timers) {
+            self.strained = Some(now + STRAIN);
+        }
+        op.watch.begin(now, &self.settings.timers, op.rests);
+    }
+
+    /// A daemon that is so late itself shares its processor with others that may be no better off.
+    pub(crate) fn was_late(&mut self, now: Instant, late: Duration) {
+        let timers = &self.settings.timers;
+        if late > timers.token_retransmit * timers.token_retransmits / 2 {
+            self.strained = Some(now + STRAIN);
+        }
+    }
+
+    /// How many times the usual time daemons are given.
+    pub(crate) fn lenience(&self, now: Instant) -> u32 {
+        if self.strained.is_some_and(|until| now < until) { STRAIN_PATIENCE } else { 1 }
+    }
+
+    /// Unanswered questions that make a neighbour crashed.
+    fn questions(&self, now: Instant) -> u32 {
+        self.settings.timers.token_retransmits * self.lenience(now)
+    }
+
+    /// Silence that makes a neighbour crashed where messages flow.
+    pub(crate) fn silence(&self, now: Instant) -> Duration {
+        self.settings.timers.token_retransmit * (SILENT_INTERVALS + self.questions(now))
+    }
+
     pub(crate) fn watch_neighbours(&mut self, now: Instant) {
         self.watch_successor(now);
         self.call_predecessor(now);
@@ -87,8 +132,8 @@ impl Ring {
 
     /// Asks a silent successor for a sign; too many unanswered requests make it crashed.
     fn watch_successor(&mut self, now: Instant) {
-        let timers = &self.settings.timers;
-        let (interval, most) = (timers.token_retransmit, timers.token_retransmits);
+        let (timers, most) = (&self.settings.timers, self.questions(now));
+        let (interval, long) = (timers.token_retransmit, timers.token_retransmits / 2);
         let State::Operational(op) = &mut self.phase else { return };
         let successor = op.successor;
         if successor == self.me.slot {
@@ -99,6 +144,9 @@ impl Ring {
         if let Some((_, heard)) = self.heard.get(&successor) {
             let due = *heard + ask_after(timers, op.rests);
             if due > now {
+                if questions.count > long {
+                    self.strained = Some(now + STRAIN);
+                }
                 (questions.count, questions.due) = (0, due.max(questions.due));
             }
         }
@@ -116,8 +164,8 @@ impl Ring {
     /// No token comes: perhaps this daemon's address has changed, and who passes the token learns the new one from this, or
     /// the token was lost, and is passed again, or the predecessor is gone.
     fn call_predecessor(&mut self, now: Instant) {
-        let timers = &self.settings.timers;
-        let (interval, most) = (timers.token_retransmit, timers.token_retransmits);
+        let (timers, most) = (&self.settings.timers, self.questions(now));
+        let (interval, long) = (timers.token_retransmit, timers.token_retransmits / 2);
         let State::Operational(op) = &mut self.phase else { return };
         let (predecessor, here) = (op.watch.predecessor, op.resting.is_some() || op.held.is_some());
         let questions = &mut op.watch.call;
@@ -130,6 +178,9 @@ impl Ring {
         }
         let heard = self.heard.get(&predecessor);
         if heard.is_some_and(|(_, heard)| *heard >= questions.last) {
+            if questions.count > long {
+                self.strained = Some(now + STRAIN);
+            }
             questions.count = 0;
         }
         if questions.count >= most {

@@ -6,6 +6,7 @@ mod ring {
     mod congestion;
     mod identity;
     mod meeting;
+    mod starving;
 }
 
 use core::time::Duration;

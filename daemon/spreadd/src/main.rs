@@ -19,6 +19,7 @@ mod pressure;
 mod resolver;
 mod ring;
 mod settings;
+mod slice;
 mod snapshot;
 mod telemetry;
 mod timers;
@@ -58,6 +59,9 @@ fn run(arguments: &cli::Arguments) -> Result<()> {
     }
     let log_level = telemetry::start(&loaded.conf, loaded.detailed)?;
     let settings = settings::Settings::new(loaded)?;
+    if let Err(error) = slice::shorten() {
+        tracing::info!("runs with time slices of the usual length: {error}");
+    }
     let snapshots = Arc::new(snapshot::Snapshots::default());
     settings::raise_descriptors(settings.conf.max_sessions);
 

@@ -39,6 +39,8 @@ const QUIET_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const KEY_ANNOUNCEMENTS: u32 = 10;
 /// An orderly leave takes no longer than this.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
+/// A turn that comes so much later than it was asked for is a stall: somewhat longer, and others take this daemon for crashed.
+const STALL: Duration = Duration::from_millis(100);
 /// One log line per refused peer in this time.
 const REFUSAL_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -110,6 +112,7 @@ pub(crate) fn start(
         opened: BTreeMap::new(),
         changing: None,
         waiting_said: None,
+        stalls: Stalls::default(),
         end: None,
     };
     Ok(driver.run(requests, drained, (answers, hints)))
@@ -130,6 +133,13 @@ struct Burst {
     to: Option<Destination>,
     bytes: Vec<u8>,
     ends: Vec<usize>,
+}
+
+/// Turns that came too late.
+#[derive(Default)]
+struct Stalls {
+    count: u64,
+    milliseconds: u64,
 }
 
 struct Driver {
@@ -165,6 +175,7 @@ struct Driver {
     changing: Option<(Instant, String)>,
     /// When it was logged last that another daemon has the slot.
     waiting_said: Option<Instant>,
+    stalls: Stalls,
     end: Option<Result<()>>,
 }
 
@@ -220,6 +231,7 @@ impl Driver {
                 () = tokio::time::sleep(wait) => {}
             }
             let now = self.clock.now();
+            self.stalled(now.since(next));
             if self.daemon.poll_timeout().is_some_and(|deadline| deadline <= now) {
                 self.daemon.handle_timeout(now);
             }
@@ -255,6 +267,19 @@ impl Driver {
                 self.daemon.resolved(self.clock.now(), slot, &addresses);
             }
         }
+    }
+
+    /// Says when this process had no turn for so long that others may have taken it for crashed: from outside it looks the same.
+    fn stalled(&mut self, late: Duration) {
+        if late < STALL {
+            return;
+        }
+        self.stalls.count += 1;
+        self.stalls.milliseconds += u64::try_from(late.as_millis()).unwrap_or(u64::MAX);
+        tracing::warn!(
+            "stood still for {} ms: give this daemon more CPU (in Kubernetes: its requests), or others take it for crashed",
+            late.as_millis()
+        );
     }
 
     fn look_interval(&self) -> Duration {

@@ -113,13 +113,13 @@ impl Bench {
             &["get", "spreadclusters", "--output=yaml"][..],
             &["get", "pods", "--output=wide"],
             &["get", "events", "--sort-by=.lastTimestamp"],
-            &["logs", "--selector=app", "--all-containers", "--prefix", "--tail=40"],
+            &["logs", "--selector=app", "--all-containers", "--prefix", "--tail=120"],
             &[
                 "logs",
                 "--selector=spread-operator.dev/cluster",
                 "--all-containers",
                 "--prefix",
-                "--tail=40",
+                "--tail=120",
             ],
         ] {
             self.print(&self.inside(words));

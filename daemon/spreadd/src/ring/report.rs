@@ -64,6 +64,8 @@ impl Driver {
                 count("token_resends", counters.token_resends),
                 count("configurations", counters.configurations),
                 count("backlog_bytes", counters.backlog_bytes),
+                count("stalls", self.stalls.count),
+                count("stalled_milliseconds", self.stalls.milliseconds),
             ]);
             status.counters.extend(
                 counters.gatherings.iter().map(|(reason, value)| {
