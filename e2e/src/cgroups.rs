@@ -10,9 +10,13 @@ const TOP: &str = "spread-e2e";
 /// How long killed processes may take to be gone.
 const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Weight of a machine's services against its pods, of which each processor counts as much: what systemd and a kubelet
-/// give them.
-const SERVICES_SHARES: u64 = 1024;
+/// Weight of a cluster for each processor, and once more for its services: what systemd and a kubelet give the pods and services of a
+/// machine.
+const SHARES: u64 = 1024;
+
+/// Weight of the services inside the cluster. A real one has its control plane on machines of its own, and its nodes don't share
+/// processors: here all that would take the time of pods that need a moment of it at once. Pods are idle most of the time.
+const SERVICES_SHARES: u64 = 128;
 
 /// The groups of one cluster: `spread-e2e/CLUSTER/{services/NAME,nodeN}`.
 pub(crate) struct Cgroups {
@@ -71,12 +75,12 @@ impl Cgroups {
     pub(crate) fn weigh(&self, nodes: usize) -> Result<()> {
         let Some(processor) = self.processor() else { return Ok(()) };
         let processors = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
-        let pods = SERVICES_SHARES * processors;
+        let (pods, all) = (SHARES * processors, SHARES * (processors + 1));
         let top = processor.join(TOP);
         let cluster = top.join(&self.cluster);
         let mut weights = vec![
-            (top, SERVICES_SHARES + pods),
-            (cluster.clone(), SERVICES_SHARES + pods),
+            (top, all),
+            (cluster.clone(), all),
             (cluster.join("services"), SERVICES_SHARES),
         ];
         for node in 1..=nodes {

@@ -2,6 +2,7 @@
 //!
 //! * [`tests`] every test of the project, in the order in which a failure is cheapest to find;
 //! * [`purity`] the wall around the pure crates;
+//! * [`instructions`] what a message costs in the pure crates, counted;
 //! * [`npm`] a real client library of others against a real daemon;
 //! * [`kubernetes`] the operator on a real API server, rings in real pods;
 //! * [`docs`] the commands of the documents;
@@ -11,6 +12,7 @@
 mod bench;
 mod docs;
 mod fuzz;
+mod instructions;
 mod kubernetes;
 mod npm;
 mod purity;
@@ -47,6 +49,8 @@ enum Task {
     },
     /// Check that the pure crates reach neither IO nor clock, and that the check finds planted violations.
     Purity,
+    /// Count the instructions of the hot paths and compare them with those written down (needs valgrind).
+    Instructions(instructions::Arguments),
     /// Fuzz everything that parses bytes from elsewhere (needs a nightly toolchain and cargo-fuzz).
     Fuzz(fuzz::Arguments),
     /// Measure real daemons in network namespaces (needs root and `ip`).
@@ -68,6 +72,10 @@ fn main() -> Result<()> {
             docs::run(kubernetes, &files)
         }
         Task::Purity => purity::run(),
+        Task::Instructions(arguments) => match instructions::missing() {
+            Some(missing) => anyhow::bail!(missing),
+            None => instructions::run(&arguments),
+        },
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
     }

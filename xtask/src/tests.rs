@@ -1,7 +1,7 @@
 //! Every test of the project.
 
 use crate::steps::{Steps, cargo, check};
-use crate::{docs, kubernetes, npm, purity};
+use crate::{docs, instructions, kubernetes, npm, purity};
 use anyhow::Result;
 
 /// How much to run.
@@ -39,6 +39,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let only = ["--features", "planted-bugs", "--test", "planted_bugs", "--", "--nocapture"];
         check(cargo(&bugs).args(only))
     })?;
+    let counted = "no hot path takes more instructions than it did";
+    match instructions::missing() {
+        Some(missing) => steps.leave_out(counted, &missing),
+        None => steps.step(counted, || instructions::run(&instructions::Arguments::default()))?,
+    }
     let client = "the npm package `spread` talks through a daemon";
     match npm::missing() {
         Some(missing) => steps.leave_out(client, &missing),

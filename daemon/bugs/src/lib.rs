@@ -40,6 +40,7 @@ macro_rules! bugs {
                 Self::SeenTwice,
                 Self::GapUnlimited,
                 Self::HeldForgotten,
+                Self::HearsayCounts,
             ];
 
             /// The name on the command line.

@@ -1,10 +1,11 @@
-//! The way of a message through whole daemons, without sockets, clock and cipher: what of its cost is ours.
+//! The way of a message through whole daemons, without sockets and clock: what of its cost is ours.
 //!
 //! ```text
 //! cargo run --release -p spread-sim --example hot_path -- --daemons 8 --bytes 1350
 //! valgrind --tool=callgrind target/release/examples/hot_path --messages 4000
 //! ```
-//! Prints the time for each message at each daemon. Under callgrind the instructions are the same in every run.
+//! Prints the time for each message at each daemon. Under valgrind the instructions are the same in every run; `cargo xtask
+//! instructions` holds them to what is written down.
 
 use anyhow::{Result, ensure};
 use bytes::{Bytes, BytesMut};
@@ -18,6 +19,7 @@ use spread_front::{
     Authentication, ConnectionId, Front, FrontOutput, FrontSettings, Peer, SlowReader,
 };
 use spread_ring::{Destination, Output, Received, Settings, Timers, Windows};
+use spread_seal::{KEY_BYTES, OVERHEAD_BYTES, Seal, parse_keys};
 use spread_wire::frame::{Layout, auth_choice, connect_request, request_head};
 use spread_wire::ids::{BootId, EndpointName, EndpointUid, RingNumber, Slot};
 use spread_wire::link::Request;
@@ -27,9 +29,15 @@ use std::collections::{BTreeMap, VecDeque};
 
 #[derive(Parser)]
 struct Arguments {
-    /// Daemons, each with one session that sends and receives.
+    /// Daemons, each with a session that sends.
     #[arg(long, default_value_t = 3)]
     daemons: u16,
+    /// Sessions of each daemon that receive, the one that sends among them.
+    #[arg(long, default_value_t = 1)]
+    sessions: u64,
+    /// Seal and open what goes between daemons.
+    #[arg(long)]
+    sealed: bool,
     /// Bytes of a message.
     #[arg(long, default_value_t = 64)]
     bytes: usize,
@@ -42,7 +50,8 @@ struct Arguments {
 }
 
 const LINK: LinkId = LinkId(1);
-const CONNECTION: ConnectionId = ConnectionId(1);
+/// The session that sends; others have the ids that follow.
+const SENDER: ConnectionId = ConnectionId(1);
 const GROUP: &str = "hot";
 
 /// Packets of one run on their way: sender, receiver, packets.
@@ -54,7 +63,8 @@ struct Node {
     boot: BootId,
     peers: Vec<Slot>,
     paths: BTreeMap<Slot, SocketAddr>,
-    /// Bytes that the session got.
+    seal: Option<Seal>,
+    /// Bytes that all sessions got.
     delivered: u64,
 }
 
@@ -73,10 +83,10 @@ fn name(slot: usize) -> EndpointName {
 }
 
 impl World {
-    fn new(daemons: u16) -> Self {
+    fn new(arguments: &Arguments) -> Self {
         let now = Instant(1_000_000);
-        let count = usize::from(daemons);
-        let mut nodes: Vec<Node> = (0..count).map(|slot| Node::new(now, slot, daemons)).collect();
+        let count = usize::from(arguments.daemons);
+        let mut nodes: Vec<Node> = (0..count).map(|slot| Node::new(now, slot, arguments)).collect();
         for node in &mut nodes {
             for other in 0..count {
                 node.daemon.resolved(now, Slot(other as u16), &[address(other)]);
@@ -104,7 +114,10 @@ impl World {
                         packets.push(packet);
                     }
                     DaemonOutput::Ring(Output::Peers(peers)) => node.peers = peers,
-                    DaemonOutput::Ring(Output::Path { slot, address, .. }) => {
+                    DaemonOutput::Ring(Output::Path { slot, boot, address }) => {
+                        if let Some(seal) = &mut node.seal {
+                            seal.proved(slot, boot);
+                        }
                         node.paths.insert(slot, address);
                     }
                     _ => {}
@@ -114,9 +127,9 @@ impl World {
             let mut requests: Vec<Request> = Vec::new();
             while let Some(output) = node.front.poll_output() {
                 match output {
-                    FrontOutput::Write { chunk, .. } => {
+                    FrontOutput::Write { connection, chunk } => {
                         node.delivered += chunk.len() as u64;
-                        node.front.written(now, CONNECTION, chunk.len());
+                        node.front.written(now, connection, chunk.len());
                     }
                     FrontOutput::Request(request) => requests.push(request),
                     _ => {}
@@ -145,19 +158,24 @@ impl World {
         self.now = self.now + Duration::from_micros(1);
         let mut buffer = BytesMut::from(&packets.concat()[..]);
         let (slot, boot) = (Slot(from as u16), self.nodes[from].boot);
+        let node = &mut self.nodes[to];
         let received: Vec<Received> = packets
             .iter()
-            .map(|packet| {
-                let packet = buffer.split_to(packet.len()).freeze();
-                Received { from: address(from), slot, boot, packet }
+            .filter_map(|packet| {
+                let packet = buffer.split_to(packet.len());
+                let packet = match &mut node.seal {
+                    Some(seal) => seal.open(packet).ok()?.packet,
+                    None => packet.freeze(),
+                };
+                Some(Received { from: address(from), slot, boot, packet })
             })
             .collect();
         self.nodes[to].daemon.handle_received(self.now, received);
         self.carry_out(to);
     }
 
-    fn client(&mut self, slot: usize, bytes: &[u8]) {
-        self.nodes[slot].front.received(self.now, CONNECTION, bytes);
+    fn client(&mut self, slot: usize, connection: ConnectionId, bytes: &[u8]) {
+        self.nodes[slot].front.received(self.now, connection, bytes);
         self.carry_out(slot);
     }
 
@@ -167,7 +185,8 @@ impl World {
 }
 
 impl Node {
-    fn new(now: Instant, slot: usize, daemons: u16) -> Self {
+    fn new(now: Instant, slot: usize, arguments: &Arguments) -> Self {
+        let daemons = arguments.daemons;
         let boot = BootId(slot as u128 + 100);
         let ring = Settings {
             ring: RingNumber(1),
@@ -197,7 +216,7 @@ impl Node {
             uid,
             seed: 1,
             layout: Layout::default(),
-            sessions: 10,
+            sessions: arguments.sessions as usize,
             session_queue_bytes: 64 << 20,
             request_bytes: 64 << 20,
             slow_reader: SlowReader::Block { timeout: Duration::from_secs(10) },
@@ -207,41 +226,72 @@ impl Node {
             await_open: false,
             reattaches: false,
         });
-        Self { daemon, front, boot, peers: Vec::new(), paths: BTreeMap::new(), delivered: 0 }
+        let key = format!("1 {}", "5a".repeat(KEY_BYTES));
+        let keys = parse_keys(&key).expect("the key is right");
+        let seal = Seal::new("hot", RingNumber(1), (Slot(slot as u16), boot), keys);
+        Self {
+            daemon,
+            front,
+            boot,
+            peers: Vec::new(),
+            paths: BTreeMap::new(),
+            seal: arguments.sealed.then_some(seal),
+            delivered: 0,
+        }
     }
 
     fn post(
-        &self,
+        &mut self,
         me: usize,
         to: Option<Destination>,
         packets: &[Bytes],
         bursts: &mut VecDeque<Burst>,
     ) {
+        let Some(to) = to else { return };
+        let envelope = |packet: &Bytes| match &mut self.seal {
+            Some(seal) => {
+                let mut bytes = Vec::with_capacity(packet.len() + OVERHEAD_BYTES);
+                seal.seal(packet, &mut bytes);
+                Bytes::from(bytes)
+            }
+            None => packet.clone(),
+        };
+        let packets: Vec<Bytes> = packets.iter().map(envelope).collect();
         let path = |slot: &Slot| self.paths.get(slot).copied();
         let all: Vec<SocketAddr> = match to {
-            None => return,
-            Some(Destination::Everyone) => self.peers.iter().filter_map(path).collect(),
-            Some(Destination::Slot(slot)) => path(&slot).into_iter().collect(),
-            Some(Destination::Address(address)) => vec![address],
+            Destination::Everyone => self.peers.iter().filter_map(path).collect(),
+            Destination::Slot(slot) => path(&slot).into_iter().collect(),
+            Destination::Address(address) => vec![address],
         };
         for to in all {
             if let IpAddr::V4(ip) = to.ip() {
-                bursts.push_back((me, usize::from(ip.octets()[3]) - 1, packets.to_vec()));
+                bursts.push_back((me, usize::from(ip.octets()[3]) - 1, packets.clone()));
             }
         }
     }
 }
 
-/// Connects a session at each daemon and has it join; returns the frame that it will send.
-fn connect(world: &mut World, slot: usize, bytes: usize) -> Vec<u8> {
-    let (private, layout) = (format!("#s#d{slot}"), Layout::default());
+/// Connects a session and has it join.
+fn connect(world: &mut World, slot: usize, connection: ConnectionId) {
+    let (session, layout) = (format!("s{}", connection.0), Layout::default());
+    let private = private_name(slot, connection);
     let group = || [GROUP.as_bytes()].into_iter();
-    world.nodes[slot].front.connected(world.now, CONNECTION, Peer::Unix);
-    world.client(slot, &connect_request(b"s", false));
-    world.client(slot, &auth_choice(&["NULL"]));
-    world.client(slot, &request_head(bits::JOIN, private.as_bytes(), group(), (0, 0), &layout));
-    let word = Service::Agreed as u32;
-    let mut frame = request_head(word, private.as_bytes(), group(), (0, bytes), &layout);
+    world.nodes[slot].front.connected(world.now, connection, Peer::Unix);
+    world.client(slot, connection, &connect_request(session.as_bytes(), false));
+    world.client(slot, connection, &auth_choice(&["NULL"]));
+    let join = request_head(bits::JOIN, private.as_bytes(), group(), (0, 0), &layout);
+    world.client(slot, connection, &join);
+}
+
+fn private_name(slot: usize, connection: ConnectionId) -> String {
+    format!("#s{}#d{slot}", connection.0)
+}
+
+/// What the sender at a daemon sends.
+fn frame(slot: usize, bytes: usize) -> Vec<u8> {
+    let (private, word) = (private_name(slot, SENDER), Service::Agreed as u32);
+    let groups = [GROUP.as_bytes()].into_iter();
+    let mut frame = request_head(word, private.as_bytes(), groups, (0, bytes), &Layout::default());
     frame.resize(frame.len() + bytes, b'.');
     frame
 }
@@ -249,15 +299,19 @@ fn connect(world: &mut World, slot: usize, bytes: usize) -> Vec<u8> {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let daemons = usize::from(arguments.daemons);
-    let mut world = World::new(arguments.daemons);
+    let mut world = World::new(&arguments);
     let mut steps = 0;
     while !world.is_one_ring() {
         world.step();
         steps += 1;
         ensure!(steps < 1_000_000, "no ring forms");
     }
-    let frames: Vec<Vec<u8>> =
-        (0..daemons).map(|slot| connect(&mut world, slot, arguments.bytes)).collect();
+    for slot in 0..daemons {
+        (0..arguments.sessions).for_each(|more| {
+            connect(&mut world, slot, ConnectionId(SENDER.0 + more));
+        });
+    }
+    let frames: Vec<Vec<u8>> = (0..daemons).map(|slot| frame(slot, arguments.bytes)).collect();
     (0..10_000).for_each(|_| world.step());
     let before: Vec<u64> = world.nodes.iter().map(|node| node.delivered).collect();
     let a_round = arguments.at_a_time * daemons as u64;
@@ -265,9 +319,9 @@ fn main() -> Result<()> {
     let start = std::time::Instant::now();
     for round in 1..=rounds {
         for (slot, frame) in frames.iter().enumerate() {
-            world.client(slot, &frame.repeat(arguments.at_a_time as usize));
+            world.client(slot, SENDER, &frame.repeat(arguments.at_a_time as usize));
         }
-        let wanted = round * a_round * frames[0].len() as u64;
+        let wanted = round * a_round * arguments.sessions * frames[0].len() as u64;
         let behind = |(node, before): (&Node, &u64)| node.delivered - before < wanted;
         while world.nodes.iter().zip(&before).any(behind) {
             world.step();

@@ -111,7 +111,7 @@ impl Bench {
         let operator = format!("deployment/{OPERATOR}");
         for words in [
             &["get", "spreadclusters", "--output=yaml"][..],
-            &["get", "pods", "--output=wide"],
+            &["get", "statefulsets,pods", "--output=wide"],
             &["get", "events", "--sort-by=.lastTimestamp"],
             &["logs", "--selector=app", "--all-containers", "--prefix", "--tail=120"],
             &[
