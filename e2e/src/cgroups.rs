@@ -78,11 +78,8 @@ impl Cgroups {
         let (pods, all) = (SHARES * processors, SHARES * (processors + 1));
         let top = processor.join(TOP);
         let cluster = top.join(&self.cluster);
-        let mut weights = vec![
-            (top, all),
-            (cluster.clone(), all),
-            (cluster.join("services"), SERVICES_SHARES),
-        ];
+        let mut weights =
+            vec![(top, all), (cluster.clone(), all), (cluster.join("services"), SERVICES_SHARES)];
         for node in 1..=nodes {
             weights.push((cluster.join(format!("node{node}")), pods / nodes as u64));
         }

@@ -22,6 +22,7 @@ pub struct Connector {
     membership: bool,
     password: Option<(String, String)>,
     layout: Layout,
+    piecewise: bool,
 }
 
 impl Connector {
@@ -30,7 +31,7 @@ impl Connector {
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         let layout = Layout { message_bytes: 144_000, ..Layout::default() };
-        Self { name: name.into(), membership: true, password: None, layout }
+        Self { name: name.into(), membership: true, password: None, layout, piecewise: false }
     }
 
     /// Whether the session gets views and transitional signals; it does unless told otherwise.
@@ -58,6 +59,14 @@ impl Connector {
     #[must_use]
     pub fn name_bytes(mut self, width: usize) -> Self {
         self.layout.name_bytes = width.max(2);
+        self
+    }
+
+    /// Reads the head of each message and the rest with a call each, as the original's library does, rather than all that is
+    /// there at once. It is slower, and for comparisons.
+    #[must_use]
+    pub fn piecewise(mut self, piecewise: bool) -> Self {
+        self.piecewise = piecewise;
         self
     }
 
@@ -115,7 +124,9 @@ impl Connector {
         let (requests, waiting) = mpsc::channel(WAITING_REQUESTS);
         tokio::spawn(write_all(write, waiting));
         let sender = Sender::new(name.clone(), self.layout, requests);
-        let receiver = Receiver::new(name, self.layout, Box::new(read), sender.closing());
+        let socket = Box::new(read);
+        let closing = sender.closing();
+        let receiver = Receiver::new(name, self.layout, socket, closing, self.piecewise);
         Ok((sender, receiver))
     }
 

@@ -22,6 +22,8 @@ pub struct Receiver {
     input: BytesMut,
     closing: Arc<AtomicBool>,
     ended: bool,
+    /// Takes no byte beyond the piece that is needed next.
+    piecewise: bool,
 }
 
 impl Receiver {
@@ -30,8 +32,9 @@ impl Receiver {
         layout: Layout,
         socket: Box<dyn AsyncRead + Send + Unpin>,
         closing: Arc<AtomicBool>,
+        piecewise: bool,
     ) -> Self {
-        Self { name, layout, socket, input: BytesMut::new(), closing, ended: false }
+        Self { name, layout, socket, input: BytesMut::new(), closing, ended: false, piecewise }
     }
 
     /// The session's private name, `#user#daemon`.
@@ -59,8 +62,10 @@ impl Receiver {
                     return Err(error);
                 }
             }
-            self.input.reserve(READ_BYTES);
-            let read = self.socket.read_buf(&mut self.input).await;
+            let wanted = if self.piecewise { self.next_piece()? } else { READ_BYTES };
+            self.input.reserve(wanted);
+            let mut socket = (&mut *self.socket).take(wanted as u64);
+            let read = socket.read_buf(&mut self.input).await;
             let closing = self.closing.load(Ordering::Acquire);
             match read {
                 Ok(0) | Err(_) if closing => self.ended = true,
@@ -75,6 +80,13 @@ impl Receiver {
                 }
             }
         }
+    }
+
+    /// Bytes that are missing of the head, or of what follows it.
+    fn next_piece(&self) -> Result<usize, Error> {
+        let length = Incoming::length(&self.input, &self.layout)?;
+        let head = self.layout.header_bytes();
+        Ok(length.unwrap_or(head).max(head) - self.input.len())
     }
 
     /// The next event if it has arrived whole, without waiting and without reading from the socket.

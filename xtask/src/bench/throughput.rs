@@ -65,7 +65,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         for bytes in &arguments.bytes {
             for service in &arguments.services {
                 let mut runs = (0..arguments.runs)
-                    .map(|_| cell(&cluster, *daemons, *bytes, service, arguments.seconds))
+                    .map(|_| cell(&cluster, *daemons, *bytes, service, arguments.seconds, &[]))
                     .collect::<Result<Vec<_>>>()?;
                 runs.sort_by(|a, b| a.0.total_cmp(&b.0));
                 let (rate, cost) = runs[runs.len() / 2];
@@ -89,13 +89,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Messages per second, and CPU of all daemons per message in microseconds.
+/// Messages per second, and CPU of all daemons per message in microseconds; with further options for the flood.
 pub fn cell(
     cluster: &Cluster<'_>,
     daemons: usize,
     bytes: usize,
     service: &str,
     seconds: f64,
+    options: &[&str],
 ) -> Result<(f64, f64)> {
     let in_flight = if bytes >= 50_000 { 80 } else { 800 };
     let mut flood = cluster.flood();
@@ -104,6 +105,7 @@ pub fn cell(
     }
     flood.args(["--json", "--service", service, "--bytes", &bytes.to_string()]);
     flood.args(["--in-flight", &in_flight.to_string(), "--duration", &seconds.to_string()]);
+    flood.args(options);
     let before = cluster.cpu_nanoseconds()?;
     let output = flood.output().context("spread-flood")?;
     let spent = cluster.cpu_nanoseconds()? - before;

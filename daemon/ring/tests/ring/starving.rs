@@ -8,7 +8,8 @@ use spread_wire::service::Guarantee::Agreed;
 
 /// Regular configurations that a daemon installed.
 fn configurations(network: &Network, place: u16) -> usize {
-    let regular = |seen: &&Seen| matches!(seen, Seen::Install(one) if one.kind == ConfigurationKind::Regular);
+    let regular =
+        |seen: &&Seen| matches!(seen, Seen::Install(one) if one.kind == ConfigurationKind::Regular);
     network.nodes[&place].seen.iter().filter(regular).count()
 }
 
@@ -16,7 +17,9 @@ fn configurations(network: &Network, place: u16) -> usize {
 fn talk(network: &mut Network, places: &[u16], time: Duration) {
     let end = network.now + time;
     while network.now < end {
-        places.iter().for_each(|place| network.submit(*place, Agreed, format!("{place} {:?}", network.now)));
+        places
+            .iter()
+            .for_each(|place| network.submit(*place, Agreed, format!("{place} {:?}", network.now)));
         // Often enough that the token does not rest.
         network.run(Duration::from_micros(300));
     }

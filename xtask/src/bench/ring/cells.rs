@@ -40,10 +40,11 @@ fn one(bench: &Bench, wanted: &Cell, sealed: bool, show: &mut impl FnMut(Figure)
     let binaries = bench.binaries.sealing(sealed);
     let mut cluster = Cluster::new(&binaries, daemons)?;
     cluster.start_all(0..daemons)?;
-    let measure = |service: &str| -> Result<Vec<(f64, f64)>> {
-        (0..bench.runs).map(|_| cell(&cluster, daemons, bytes, service, bench.seconds)).collect()
+    let measure = |service: &str, options: &[&str]| -> Result<Vec<(f64, f64)>> {
+        let one = |_| cell(&cluster, daemons, bytes, service, bench.seconds, options);
+        (0..bench.runs).map(one).collect()
     };
-    let agreed = measure("agreed")?;
+    let agreed = measure("agreed", &[])?;
     let way = if sealed { "sealed" } else { "clear" };
     let name = format!("{daemons} daemons, {bytes} B, AGREED, {way}");
     let (costs, rates): (Vec<f64>, Vec<f64>) =
@@ -64,7 +65,14 @@ fn one(bench: &Bench, wanted: &Cell, sealed: bool, show: &mut impl FnMut(Figure)
     if bench.quick {
         return Ok(());
     }
-    let safe: Vec<f64> = measure("safe")?.into_iter().map(|(rate, _)| rate).collect();
+    // As the original's library reads.
+    let pieces = measure("agreed", &["--piecewise"])?;
+    let (costs, pieces): (Vec<f64>, Vec<f64>) =
+        pieces.iter().map(|(rate, cost)| (cost / bench.u, *rate)).unzip();
+    let apart = format!("{name}, clients read head and rest apart");
+    show(Figure::new(format!("{apart}: CPU per message"), "u", Aim::None, costs));
+    show(Figure::new(format!("{apart}: rate"), "msg/s", Aim::None, pieces));
+    let safe: Vec<f64> = measure("safe", &[])?.into_iter().map(|(rate, _)| rate).collect();
     let share = rates.iter().zip(&safe).map(|(agreed, safe)| agreed / safe).collect();
     let name = format!("{daemons} daemons, {bytes} B, {way}: AGREED's rate over SAFE's");
     show(Figure::new(name, "times", Aim::AtMost(SAFE_SHARE), share));

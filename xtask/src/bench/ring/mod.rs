@@ -8,6 +8,7 @@ mod cells;
 mod costs;
 mod figure;
 mod latency;
+mod scale;
 mod sessions;
 
 use super::daemons::{Binaries, Options};
@@ -50,6 +51,8 @@ pub enum Part {
     Latency,
     /// Fan-out, joins with views, connections, memory.
     Sessions,
+    /// Many groups, large messages beside small ones.
+    Scale,
     /// Where a message's time goes: packets, token visits, system calls, shares of the profile.
     Costs,
 }
@@ -74,7 +77,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     println!("{}; u = {u:.2} us; {} runs of {seconds} s", cpu::machine(), bench.runs);
     let parts: &[Part] = match (&*arguments.only, quick) {
         ([], true) => &[Part::Cells, Part::Latency],
-        ([], false) => &[Part::Cells, Part::Latency, Part::Sessions, Part::Costs],
+        ([], false) => &[Part::Cells, Part::Latency, Part::Sessions, Part::Scale, Part::Costs],
         (only, _) => only,
     };
     println!("{}", Figure::HEAD);
@@ -89,6 +92,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             Part::Cells => cells::run(&bench, &mut show)?,
             Part::Latency => latency::run(&bench, &mut show)?,
             Part::Sessions => sessions::run(&bench, &mut show)?,
+            Part::Scale => scale::run(&bench, &mut show)?,
             Part::Costs => texts.push(costs::run(&bench)?),
         }
     }

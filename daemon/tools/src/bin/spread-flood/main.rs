@@ -56,6 +56,9 @@ struct Cli {
     /// Largest message the daemons take, in bytes.
     #[arg(long, default_value_t = 144_000)]
     message_bytes: usize,
+    /// Receivers read head and rest of each message with a call each, as the original's library does.
+    #[arg(long)]
+    piecewise: bool,
     /// Sessions may end while it runs (their daemon is stopped on purpose).
     #[arg(long)]
     expect_lost: bool,
@@ -191,7 +194,8 @@ fn measured(cli: &Cli) -> (Duration, Duration) {
 
 /// Connects all, and waits until every receiver is in the group.
 async fn connect(cli: &Cli) -> Result<(Vec<Sender>, Vec<Receiver>)> {
-    let connector = |name| Connector::new(name).message_bytes(cli.message_bytes);
+    let connector =
+        |name| Connector::new(name).message_bytes(cli.message_bytes).piecewise(cli.piecewise);
     let (mut senders, mut receivers) = (Vec::new(), Vec::new());
     let tag = payload::run() % 1000;
     let sending = cli.sending_daemons.unwrap_or(cli.server.len());
