@@ -62,6 +62,22 @@ fn it_answers_health_readiness_status_and_metrics() {
 }
 
 /// The rules of the text format that a scraper trips over.
+#[test]
+fn a_daemon_that_stood_still_says_so() {
+    let ring = Ring::new(1);
+    let daemon = ring.start(0);
+    daemon.wait_members(1);
+    let stalls = |name: &str| daemon.status()["counters"][name].as_u64().expect("a count");
+    let before = stalls("stalled_milliseconds");
+    // From inside it looks as if there were no processor for so long.
+    daemon.signal("-STOP");
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    daemon.signal("-CONT");
+    daemon.wait("the stall is counted", |_| stalls("stalled_milliseconds") > before);
+    assert!(stalls("stalls") > 0);
+    assert!(daemon.log().contains("stood still for"), "{}", daemon.log());
+}
+
 fn assert_open_metrics(text: &str) {
     let (mut typed, mut counters) = (BTreeSet::new(), BTreeSet::new());
     for line in text.lines().filter(|line| *line != "# EOF") {
