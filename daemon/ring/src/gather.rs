@@ -92,8 +92,11 @@ impl Ring {
     /// The same for a member of the ring, or whoever was heard. Nobody is left behind for less silence than makes a crash while messages flow.
     fn patience_with_known(&self, now: Instant) -> Duration {
         let State::Gather(gather) = &self.phase else { return Duration::ZERO };
-        let least = self.patience() * self.lenience(now);
-        if gather.lost { least } else { least.max(self.silence(now)) }
+        // Rounds of many slots are long: so many without a word are enough for anybody.
+        let rounds = self.pace() * SILENT_ROUNDS;
+        let least = self.settings.timers.consensus_timeout * self.lenience(now);
+        let patience = if gather.lost { least } else { least.max(self.silence(now)) };
+        patience.max(rounds)
     }
 
     /// Tells everybody as soon as the pace allows; what changes until then is told with it.
