@@ -62,9 +62,13 @@ impl Receiver {
                     return Err(error);
                 }
             }
-            let wanted = if self.piecewise { self.next_piece()? } else { READ_BYTES };
-            self.input.reserve(wanted);
-            let mut socket = (&mut *self.socket).take(wanted as u64);
+            let (room, most) = match self.piecewise {
+                true => self.next_piece().map(|piece| (piece, piece as u64))?,
+                // All there is room for: a large message has made more.
+                false => (READ_BYTES, u64::MAX),
+            };
+            self.input.reserve(room);
+            let mut socket = (&mut *self.socket).take(most);
             let read = socket.read_buf(&mut self.input).await;
             let closing = self.closing.load(Ordering::Acquire);
             match read {

@@ -2,6 +2,7 @@
 
 use super::Bench;
 use super::figure::{Aim, Figure};
+use super::sessions::judged;
 use crate::bench::daemons::Cluster;
 use crate::bench::session::Session;
 use anyhow::{Context as _, Result, ensure};
@@ -36,7 +37,7 @@ fn groups(bench: &Bench, show: &mut impl FnMut(Figure)) -> Result<()> {
     let measure = || -> Result<Vec<f64>> {
         let one = |_| {
             let before = cluster.cpu_nanoseconds()?;
-            let report = judged(flood(&cluster, 2, bench.seconds, &load))?;
+            let report = judged(&mut flood(&cluster, 2, bench.seconds, &load))?;
             let spent = (cluster.cpu_nanoseconds()? - before) as f64 / 1e3;
             Ok(spent / report["sent"].as_f64().context("no count")?)
         };
@@ -81,7 +82,7 @@ fn large(bench: &Bench, show: &mut impl FnMut(Figure)) -> Result<()> {
     let small = ["--bytes", "64", "--rate", "500", "--sending-daemons", "1"];
     let measure = || -> Result<Vec<f64>> {
         let one = |_| {
-            let report = judged(flood(&cluster, 3, bench.seconds, &small))?;
+            let report = judged(&mut flood(&cluster, 3, bench.seconds, &small))?;
             let p99 = report["latency_microseconds"]["p99"].as_f64().context("no latency")?;
             Ok(p99 / 1000.0)
         };
@@ -120,11 +121,4 @@ fn flood(cluster: &Cluster<'_>, daemons: usize, seconds: f64, options: &[&str]) 
     }
     flood.args(["--json", "--duration", &seconds.to_string()]).args(options);
     flood
-}
-
-fn judged(mut flood: Command) -> Result<Value> {
-    let output = flood.output().context("spread-flood")?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    ensure!(output.status.success(), "the run does not count: {text}");
-    serde_json::from_str(&text).context("spread-flood's report")
 }

@@ -91,7 +91,8 @@ fn fan_out(bench: &Bench, show: &mut impl FnMut(Figure)) -> Result<()> {
     Ok(())
 }
 
-fn judged(flood: &mut Command) -> Result<Value> {
+/// The report of a flood that lost, doubled and reordered nothing.
+pub(super) fn judged(flood: &mut Command) -> Result<Value> {
     let output = flood.output().context("spread-flood")?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     ensure!(output.status.success(), "the run does not count: {text}");
