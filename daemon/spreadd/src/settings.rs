@@ -236,10 +236,18 @@ impl Settings {
     }
 }
 
+/// From the kernel: the generator of aws-lc measures the processor's jitter first, 50 ms of a core in each process.
 fn random() -> Result<u128> {
     let mut bytes = [0; 16];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| anyhow!("the system gave no random numbers"))?;
-    Ok(u128::from_le_bytes(bytes))
+    let read = rustix::io::retry_on_intr(|| {
+        rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+    });
+    match read {
+        Ok(length) if length == bytes.len() => Ok(u128::from_le_bytes(bytes)),
+        // So few bytes come whole or not at all.
+        Ok(length) => Err(anyhow!("the system gave {length} random bytes instead of 16")),
+        Err(error) => Err(anyhow!(error).context("the system gave no random numbers")),
+    }
 }
 
 /// Each session is a descriptor: takes as many as the system lets this process have, and says when that is not enough.

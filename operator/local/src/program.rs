@@ -16,10 +16,15 @@ pub fn find_or_build() -> Result<PathBuf> {
             Some("debug") | None => "dev",
             Some(other) => other,
         };
-        let arguments =
-            ["build", "--quiet", "--locked", "--profile", profile, "-p", "spreadd", "-p"];
-        eprintln!("building spreadd and spread-tools ({profile}) …");
-        let status = Command::new(cargo).args(arguments).arg("spread-tools").status()?;
+        // The workspace's default members, as in the command that built this program: with another choice of packages cargo would
+        // choose other features and build again what they share.
+        let packages = ["-p", "spreadd", "-p", "spread-tools", "-p", "spread-local"];
+        let programs = ["spreadd", "spread-user", "spread-flood", "spread-monitor"];
+        let status = Command::new(cargo)
+            .args(["build", "--locked", "--profile", profile])
+            .args(packages)
+            .args(programs.iter().flat_map(|program| ["--bin", program]))
+            .status()?;
         if !status.success() {
             bail!("spreadd could not be built: see above");
         }
