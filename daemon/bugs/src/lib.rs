@@ -41,6 +41,7 @@ macro_rules! bugs {
                 Self::GapUnlimited,
                 Self::HeldForgotten,
                 Self::HearsayCounts,
+                Self::AttemptsUntold,
             ];
 
             /// The name on the command line.
@@ -89,6 +90,8 @@ bugs! {
     BacklogUnlimited = "backlog-unlimited",
     /// ring: daemons of a ring that could not come in as a whole are taken back because others name them
     HearsayCounts = "hearsay-counts",
+    /// ring: members do not learn which joins a proposal rests on, and gather again for each that is still on its way
+    AttemptsUntold = "attempts-untold",
     /// ring: a daemon installs before it has what others of its component have
     RecoveredTooEarly = "recovered-too-early",
     /// ring: packets that came after the reports are delivered with those that were reported

@@ -44,6 +44,12 @@ impl Gather {
         self.next_join.min(self.check)
     }
 
+    /// The candidate that proposes once all say the same.
+    pub(crate) fn first(&self) -> Slot {
+        // This daemon is always one of them.
+        self.candidates.keys().next().copied().unwrap_or(Slot(0))
+    }
+
     /// Gives a daemon up.
     pub(crate) fn fail(&mut self, slot: Slot, boot: BootId) {
         self.failed.insert((slot, boot));

@@ -19,7 +19,7 @@ use crate::ring::{EPOCH_MOST, Ring, State};
 use core::time::Duration;
 use spread_bugs::{Bug, planted};
 use spread_wire::ids::{BootId, ConfigurationId, DaemonId, Slot};
-use spread_wire::packet::{OldRing, Packet, Plan, Propose, TOKEN_REQUESTS, tag};
+use spread_wire::packet::{OldRing, Packet, Plan, Propose, Proposed, TOKEN_REQUESTS, tag};
 use spread_wire::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,11 +63,11 @@ impl Form {
     }
 
     pub(crate) fn has_member(&self, slot: Slot, boot: BootId) -> bool {
-        self.propose.members.iter().any(|(daemon, _)| daemon.slot == slot && daemon.boot == boot)
+        self.propose.members.iter().any(|member| member.is(slot, boot))
     }
 
     pub(crate) fn member(&self, slot: Slot) -> Option<DaemonId> {
-        let mut members = self.propose.members.iter().map(|(daemon, _)| *daemon);
+        let mut members = self.propose.members.iter().map(|member| member.daemon);
         members.find(|daemon| daemon.slot == slot)
     }
 
@@ -129,19 +129,16 @@ impl Ring {
             return;
         }
         let State::Gather(_) = &self.phase else { return };
-        let me = propose
-            .members
-            .iter()
-            .any(|(daemon, _)| daemon.slot == self.me.slot && daemon.boot == self.me.boot);
-        let paths = propose.members.iter().all(|(daemon, _)| {
+        let me = propose.members.iter().any(|member| member.is(self.me.slot, self.me.boot));
+        let paths = propose.members.iter().all(|Proposed { daemon, .. }| {
             daemon.slot == self.me.slot || self.paths.is_valid(daemon.slot, daemon.boot)
         });
-        let fits = propose.members.iter().all(|(daemon, _)| daemon.slot.0 < self.settings.slots);
+        let fits = propose.members.iter().all(|member| member.daemon.slot.0 < self.settings.slots);
         if !me || !paths || !fits || !(self.epoch + 1..=EPOCH_MOST).contains(&propose.id.epoch) {
             return;
         }
         let olds: Vec<ConfigurationId> =
-            propose.members.iter().filter_map(|(_, old)| *old).collect();
+            propose.members.iter().filter_map(|member| member.old).collect();
         for old in olds {
             self.late_install(now, Some(old));
         }
@@ -150,9 +147,16 @@ impl Ring {
         let said = propose
             .members
             .iter()
-            .find(|(daemon, _)| daemon.slot == self.me.slot)
-            .and_then(|(_, old)| *old);
+            .find(|member| member.daemon.slot == self.me.slot)
+            .and_then(|member| member.old);
         if said == mine {
+            // In a large ring these joins went to the representative alone: what is still on its way is nothing new.
+            for Proposed { daemon, attempt, .. } in &propose.members {
+                let latest = self.attempts.entry((daemon.slot, daemon.boot)).or_default();
+                if !planted(Bug::AttemptsUntold) {
+                    *latest = (*latest).max(*attempt);
+                }
+            }
             self.form(now, propose);
         }
     }
@@ -163,8 +167,8 @@ impl Ring {
             .propose
             .members
             .iter()
-            .find(|(daemon, _)| daemon.slot == from)
-            .map(|(_, old)| *old);
+            .find(|member| member.daemon.slot == from)
+            .map(|member| member.old);
         let told = state.old.as_ref().map(|old| old.id);
         if form.tag == state.tag && form.representative() == self.me.slot && said == Some(told) {
             self.take_state(now, from, state.old);
@@ -192,7 +196,7 @@ impl Ring {
             .propose
             .members
             .iter()
-            .map(|(daemon, old)| (daemon.slot, *old))
+            .map(|member| (member.daemon.slot, member.old))
             .filter(|(slot, _)| !form.complete.contains(slot))
             .collect();
         let states = form.states.clone();
@@ -314,7 +318,7 @@ impl Ring {
             State::Form(form)
                 if form.tag == tag
                     && form.representative() == self.me.slot
-                    && form.propose.members.iter().any(|(daemon, _)| daemon.slot == from) =>
+                    && form.propose.members.iter().any(|member| member.daemon.slot == from) =>
             {
                 self.take_complete(now, from);
             }
@@ -340,7 +344,7 @@ impl Ring {
             .propose
             .members
             .iter()
-            .map(|(daemon, _)| daemon.slot)
+            .map(|member| member.daemon.slot)
             .filter(|slot| *slot != self.me.slot)
             .collect();
         for _ in 0..INSTALLS {
@@ -404,7 +408,7 @@ impl Ring {
     /// The attempt failed: gather again, without those who stayed silent.
     fn give_up(&mut self, now: Instant) {
         let State::Form(form) = &self.phase else { return };
-        let members = form.propose.members.iter().map(|(daemon, _)| daemon.slot);
+        let members = form.propose.members.iter().map(|member| member.daemon.slot);
         let silent: Vec<Slot> = if form.representative() == self.me.slot {
             let answered = |slot: &Slot| match form.plan {
                 None => form.states.contains_key(slot),
@@ -442,7 +446,7 @@ impl Ring {
             .propose
             .members
             .iter()
-            .map(|(daemon, _)| daemon.slot)
+            .map(|member| member.daemon.slot)
             .filter(|slot| *slot != self.me.slot && !form.states.contains_key(slot))
             .collect();
         for slot in silent {

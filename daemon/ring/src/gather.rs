@@ -7,7 +7,7 @@ use crate::ring::{Ring, State};
 use core::time::Duration;
 use spread_bugs::{Bug, planted};
 use spread_wire::ids::{BootId, Claim, ConfigurationId, DaemonId, Slot};
-use spread_wire::packet::{Join, Packet, Propose};
+use spread_wire::packet::{Join, Packet, Propose, Proposed};
 use spread_wire::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -99,14 +99,42 @@ impl Ring {
         patience.max(rounds)
     }
 
-    /// Tells everybody as soon as the pace allows; what changes until then is told with it.
+    /// Tells everybody as soon as the pace allows, and until then the one who proposes; what changes meanwhile is told with it.
     pub(crate) fn announce_soon(&mut self, now: Instant) {
         let due = self.announced + self.pace();
         if now >= due {
             return self.announce(now);
         }
-        if let State::Gather(gather) = &mut self.phase {
-            gather.next_join = gather.next_join.max(now).min(due);
+        let State::Gather(gather) = &mut self.phase else { return };
+        gather.next_join = gather.next_join.max(now).min(due);
+        let first = gather.first();
+        if first != self.me.slot {
+            self.tell(now, first);
+        }
+    }
+
+    /// Follows others into gathering. In a large ring only the one who proposes is told at first: it tells everybody itself.
+    /// If all wrote to all, 64 daemons would send 4,000 joins for one that comes. Where nothing follows, the next round is for all.
+    pub(crate) fn follow(&mut self, now: Instant) {
+        let (large, pace) = (self.settings.slots > FEW_SLOTS, self.pace());
+        let jitter = Duration::from_micros(self.random() % 2000);
+        let State::Gather(gather) = &mut self.phase else { return };
+        let first = gather.first();
+        if !large || first == self.me.slot {
+            return self.announce_soon(now);
+        }
+        gather.next_join = now + self.settings.timers.join_interval.max(pace) + jitter;
+        self.announced = now;
+        self.tell(now, first);
+    }
+
+    /// Tells one candidate, unless it was told a moment ago: two that can't agree would otherwise answer each other without end.
+    fn tell(&mut self, now: Instant, slot: Slot) {
+        let pause = TELL.max(self.pace());
+        let State::Gather(gather) = &mut self.phase else { return };
+        if gather.told.get(&slot).is_none_or(|told| now.since(*told) >= pause) {
+            gather.told.insert(slot, now);
+            self.send_join_to_slot(slot);
         }
     }
 
@@ -184,7 +212,9 @@ impl Ring {
         self.late_install(now, join.old);
         let changed = self.take_join(now, received, &join);
         self.learn_addresses(&join);
-        if began || changed {
+        if began {
+            self.follow(now);
+        } else if changed {
             self.announce_soon(now);
         }
         self.consider(now);
@@ -200,7 +230,7 @@ impl Ring {
             // Somebody counts on us: the slot is ours to take.
             self.claims.admitted();
         }
-        let (me, tell) = (self.me, TELL.max(self.pace()));
+        let me = self.me;
         let mine = self.order.as_ref().map(Order::id);
         let fellows: Vec<(Slot, BootId)> = match &self.order {
             Some(order) if join.old != mine => order
@@ -237,10 +267,8 @@ impl Ring {
         let behind = join.candidates.iter().copied().ne(gather.candidates.values().copied());
         if changed {
             gather.changed(now);
-        } else if behind && gather.told.get(&slot).is_none_or(|told| now.since(*told) >= tell) {
-            // Two that can't agree would otherwise answer each other without end.
-            gather.told.insert(slot, now);
-            self.send_join_to_slot(slot);
+        } else if behind {
+            self.tell(now, slot);
         }
         changed
     }
@@ -251,6 +279,9 @@ impl Ring {
         let mine = self.order.as_ref().map(|order| order.id());
         let slots = usize::from(self.settings.slots);
         let State::Gather(gather) = &mut self.phase else { return };
+        if gather.first() != self.me.slot {
+            return;
+        }
         let names: Vec<(Slot, BootId)> =
             gather.candidates.values().map(|candidate| (candidate.slot, candidate.boot)).collect();
         let agreed = gather.candidates.keys().filter(|slot| **slot != self.me.slot).all(|slot| {
@@ -261,8 +292,7 @@ impl Ring {
                     .eq(names.iter().copied())
             })
         });
-        let first = names.first().is_some_and(|(slot, _)| *slot == self.me.slot);
-        if !agreed || !first {
+        if !agreed {
             return;
         }
         // Rings that meet wait a moment for further ones, so that all become one in a single step.
@@ -284,20 +314,20 @@ impl Ring {
             gather.check = earliest;
             return;
         }
-        let old = |slot: Slot| gather.joins.get(&slot).and_then(|join| join.old);
-        let members: Vec<(DaemonId, Option<ConfigurationId>)> = gather
-            .candidates
-            .values()
-            .map(|daemon| {
-                (*daemon, if daemon.slot == self.me.slot { mine } else { old(daemon.slot) })
-            })
-            .collect();
+        let own = (mine, self.attempt);
+        let said =
+            |slot: &Slot| gather.joins.get(slot).map_or(own, |join| (join.old, join.attempt));
+        let propose = |daemon: &DaemonId| {
+            let (old, attempt) = said(&daemon.slot);
+            Proposed { daemon: *daemon, old, attempt }
+        };
+        let members = gather.candidates.values().map(propose).collect();
         self.propose(now, members);
     }
 
-    fn propose(&mut self, now: Instant, mut members: Vec<(DaemonId, Option<ConfigurationId>)>) {
+    fn propose(&mut self, now: Instant, mut members: Vec<Proposed>) {
         let clock = self.wall_clock_milliseconds(now);
-        for (daemon, _) in &mut members {
+        for Proposed { daemon, .. } in &mut members {
             if daemon.claim == Claim(0) {
                 daemon.claim = self.claims.next(daemon.slot, clock);
             }

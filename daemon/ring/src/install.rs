@@ -6,6 +6,7 @@ use crate::order::Order;
 use crate::ring::Ring;
 use spread_bugs::{Bug, planted};
 use spread_wire::ids::{ConfigurationId, Slot};
+use spread_wire::packet::Proposed;
 use std::collections::BTreeSet;
 
 impl Ring {
@@ -44,7 +45,7 @@ impl Ring {
         let configuration = Configuration {
             id: pending.propose.id,
             kind: ConfigurationKind::Regular,
-            members: pending.propose.members.iter().map(|(daemon, _)| *daemon).collect(),
+            members: pending.propose.members.iter().map(|member| member.daemon).collect(),
             components: pending.components(),
         };
         if let Some(me) = configuration.members.iter().find(|member| member.slot == self.me.slot) {
@@ -79,12 +80,12 @@ impl Pending {
     /// Members that come from `old`.
     pub(crate) fn component(&self, old: Option<ConfigurationId>) -> BTreeSet<Slot> {
         let members = self.propose.members.iter();
-        members.filter(|(_, from)| *from == old).map(|(daemon, _)| daemon.slot).collect()
+        members.filter(|member| member.old == old).map(|member| member.daemon.slot).collect()
     }
 
     fn components(&self) -> Vec<Component> {
         let mut components: Vec<Component> = Vec::new();
-        for (daemon, from) in &self.propose.members {
+        for Proposed { daemon, old: from, .. } in &self.propose.members {
             let known = components.iter_mut().find(|known| from.is_some() && known.from == *from);
             match known {
                 Some(component) => component.members.push(daemon.slot),

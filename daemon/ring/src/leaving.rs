@@ -75,7 +75,9 @@ impl Ring {
             State::Operational(_)
                 if member && self.order.as_ref().is_some_and(|order| order.tag == tag) =>
             {
-                self.gather(now, Reason::Leaving, &[received.slot]);
+                self.begin_gather(now, Reason::Leaving, &[received.slot]);
+                self.follow(now);
+                self.consider(now);
             }
             State::Gather(gather) => gather.fail(received.slot, received.boot),
             _ => {}

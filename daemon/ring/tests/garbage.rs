@@ -9,7 +9,9 @@ use core::time::Duration;
 use proptest::prelude::*;
 use spread_ring::{Destination, Output, Phase, Received, Ring, Settings, Timers, Windows};
 use spread_wire::ids::{BootId, Claim, ConfigurationId, DaemonId, RingNumber, Slot};
-use spread_wire::packet::{Data, Join, OldRing, Packet, Plan, Propose, State, Token, tag};
+use spread_wire::packet::{
+    Data, Join, OldRing, Packet, Plan, Propose, Proposed, State, Token, tag,
+};
 use spread_wire::service::Guarantee;
 use spread_wire::time::Instant;
 use std::collections::VecDeque;
@@ -333,11 +335,11 @@ impl World {
         let mut members: Vec<_> = (0..self.random.below(5))
             .map(|_| {
                 let old = (self.random.below(2) == 0).then(|| self.configuration());
-                (self.daemon(), old)
+                Proposed { daemon: self.daemon(), old, attempt: self.random.below(5) }
             })
             .collect();
-        members.sort_by_key(|(daemon, _)| daemon.slot);
-        members.dedup_by_key(|(daemon, _)| daemon.slot);
+        members.sort_by_key(|member| member.daemon.slot);
+        members.dedup_by_key(|member| member.daemon.slot);
         let id = self.configuration();
         self.tags.push(tag(&id));
         Propose { id, members }

@@ -5,6 +5,7 @@ mod network;
 mod ring {
     mod congestion;
     mod identity;
+    mod large;
     mod meeting;
     mod starving;
 }

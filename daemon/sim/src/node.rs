@@ -194,7 +194,7 @@ impl Node {
             ring: RingNumber(1),
             me,
             boot,
-            slots: settings.daemons as u16,
+            slots: (settings.daemons + settings.spare_slots) as u16,
             configuration_hash: 1,
             wall_clock_milliseconds: wall.saturating_add_signed(clock.skew),
             seed,

@@ -57,7 +57,10 @@ impl Plan {
     #[must_use]
     pub fn of_seed(seed: u64) -> Self {
         let mut random = Random::new(seed, 1);
-        let settings = Settings::random(&mut random);
+        let mut settings = Settings::random(&mut random);
+        if Random::new(seed, 6).chance(250) {
+            settings.spare_slots = 12;
+        }
         let character = Character::random(&mut random);
         let daemons = settings.daemons;
         let clients = random.between(daemons as u64, daemons as u64 * 2 + 2) as usize;

@@ -110,6 +110,7 @@ pub(crate) fn show_settings(settings: &Settings) -> Vec<String> {
         ("personal-packets", windows.personal_packets as usize),
         ("accelerated-packets", windows.accelerated_packets as usize),
         ("gap-packets", windows.gap_packets as usize),
+        ("spare-slots", settings.spare_slots),
         ("clock-drift", settings.drift as usize),
         ("clock-skew", settings.skew as usize),
     ];
@@ -152,6 +153,7 @@ fn set(settings: &mut Settings, text: &str) -> Result<()> {
         "accelerated-packets" => settings.windows.accelerated_packets = number()? as u32,
         "gap-packets" => settings.windows.gap_packets = number()? as u32,
         "reverse-vs-keys" => settings.reverse_vs_keys = true,
+        "spare-slots" => settings.spare_slots = number()?,
         "clock-drift" => settings.drift = number()? as u64,
         "clock-skew" => settings.skew = number()? as u64,
         "delay" => match words.get(1..) {

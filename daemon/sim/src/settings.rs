@@ -9,8 +9,10 @@ use spread_ring::{Timers, Windows};
 /// Settings that all daemons of a run share.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Listed slots.
+    /// Daemons, and slots for them.
     pub daemons: usize,
+    /// Slots listed beyond, in which no daemon ever runs: large rings gather in another way.
+    pub spare_slots: usize,
     /// Slots whose vs-sets come in reverse order.
     pub reverse_vs_keys: bool,
     /// Largest packet.
@@ -49,6 +51,7 @@ impl Settings {
     pub fn plain(daemons: usize) -> Self {
         Self {
             daemons,
+            spare_slots: 0,
             reverse_vs_keys: false,
             packet_bytes: 1400,
             timers: Timers::lan(),

@@ -14,7 +14,7 @@ use spread_wire::link::{Multicast, Request as Asked, RequestBody};
 use spread_wire::ordered::table::Table;
 use spread_wire::ordered::{decode, encode_request};
 use spread_wire::packet::{
-    Data, Join, OldRing, Packet, Plan, Propose, State, TOKEN_REQUESTS, Token,
+    Data, Join, OldRing, Packet, Plan, Propose, Proposed, State, TOKEN_REQUESTS, Token,
 };
 use spread_wire::service::Service;
 
@@ -106,10 +106,12 @@ prop_compose! {
 }
 
 fn propose() -> impl Strategy<Value = Packet> {
-    let members = prop::collection::vec((daemon(), prop::option::of(configuration())), 0..4);
+    let member = (daemon(), prop::option::of(configuration()), any::<u64>())
+        .prop_map(|(daemon, old, attempt)| Proposed { daemon, old, attempt });
+    let members = prop::collection::vec(member, 0..4);
     (configuration(), members).prop_map(|(id, mut members)| {
-        members.sort_by_key(|(daemon, _)| daemon.slot);
-        members.dedup_by_key(|(daemon, _)| daemon.slot);
+        members.sort_by_key(|member| member.daemon.slot);
+        members.dedup_by_key(|member| member.daemon.slot);
         Packet::Propose(Propose { id, members })
     })
 }

@@ -16,7 +16,7 @@ use spread_wire::ordered::{
     AttachEndpoint, Chunk, encode_attach, encode_chunk, encode_detach, encode_forget,
     encode_request, encode_void,
 };
-use spread_wire::packet::{Data, Join, OldRing, Packet, Plan, Propose, State, Token};
+use spread_wire::packet::{Data, Join, OldRing, Packet, Plan, Propose, Proposed, State, Token};
 use spread_wire::service::Service;
 use std::collections::BTreeMap;
 use std::fs;
@@ -367,7 +367,10 @@ fn packets() -> Vec<(&'static str, Packet)> {
             "propose",
             Packet::Propose(Propose {
                 id: id(),
-                members: vec![(daemon(0), Some(id())), (daemon(1), None)],
+                members: vec![
+                    Proposed { daemon: daemon(0), old: Some(id()), attempt: 3 },
+                    Proposed { daemon: daemon(1), old: None, attempt: 1 },
+                ],
             }),
         ),
         ("state", Packet::State(State { tag, old: Some(old.clone()) })),

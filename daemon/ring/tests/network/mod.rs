@@ -107,6 +107,11 @@ impl Network {
         }
     }
 
+    /// Packets sent so far, but for those lost.
+    pub fn posted(&self) -> u64 {
+        self.count
+    }
+
     pub fn random(&mut self) -> u64 {
         self.random ^= self.random >> 12;
         self.random ^= self.random << 25;

@@ -43,8 +43,19 @@ pub struct Join {
 pub struct Propose {
     /// Id of the configuration to be.
     pub id: ConfigurationId,
-    /// Its members by slot, and the configuration each comes from.
-    pub members: Vec<(DaemonId, Option<ConfigurationId>)>,
+    /// Its members by slot.
+    pub members: Vec<Proposed>,
+}
+
+/// A member of a configuration to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proposed {
+    /// Who it is.
+    pub daemon: DaemonId,
+    /// The configuration it comes from.
+    pub old: Option<ConfigurationId>,
+    /// Its attempt that the representative heard: a join of this one or an earlier says nothing new to the others.
+    pub attempt: u64,
 }
 
 /// What a member has of its old configuration.
@@ -219,20 +230,32 @@ impl Join {
     }
 }
 
+impl Proposed {
+    /// Whether this is that daemon.
+    #[must_use]
+    pub fn is(&self, slot: Slot, boot: BootId) -> bool {
+        self.daemon.slot == slot && self.daemon.boot == boot
+    }
+}
+
 impl Propose {
     pub(super) fn write(&self, to: &mut Writer) {
         write_configuration(to, &self.id);
         to.varint(self.members.len() as u64);
-        for (daemon, old) in &self.members {
-            write_daemon(to, daemon);
-            write_old(to, old.as_ref());
+        for member in &self.members {
+            write_daemon(to, &member.daemon);
+            write_old(to, member.old.as_ref());
+            to.varint(member.attempt);
         }
     }
 
     pub(super) fn read(from: &mut Reader) -> Result<Self, ReadError> {
         let id = read_configuration(from)?;
-        let members = list(from, DAEMONS, |from| Ok((read_daemon(from)?, read_old(from)?)))?;
-        if !members.is_sorted_by(|a, b| a.0.slot < b.0.slot) {
+        let members = list(from, DAEMONS, |from| {
+            let (daemon, old) = (read_daemon(from)?, read_old(from)?);
+            Ok(Proposed { daemon, old, attempt: from.varint()? })
+        })?;
+        if !members.is_sorted_by(|a, b| a.daemon.slot < b.daemon.slot) {
             return Err(ReadError::Bounds);
         }
         Ok(Self { id, members })

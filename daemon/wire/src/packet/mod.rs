@@ -6,7 +6,7 @@
 mod control;
 pub mod cursor;
 
-pub use control::{Join, OldRing, Plan, Propose, State};
+pub use control::{Join, OldRing, Plan, Propose, Proposed, State};
 
 use crate::ids::{Claim, ConfigurationId, DaemonId, Slot};
 use bytes::Bytes;
