@@ -191,16 +191,16 @@ impl Engine {
             None => (self.builtin_uid(id.slot), None),
         };
         let receivers = receivers(&mut self.state, self.settings.me, &message.groups);
-        if receivers.is_empty() {
-            return;
-        }
+        let Some((last, others)) = receivers.split_last() else { return };
         let sender_session = (uid, session);
-        let delivered = Arc::new(Delivered { position, sender, sender_session, number, message });
-        for (endpoint, sessions) in receivers.iter() {
-            self.counters.messages += 1;
-            let event = LinkEvent::Message(Arc::clone(&delivered), Arc::clone(sessions));
+        let delivered = Delivered { position, sender, sender_session, number, message };
+        self.counters.messages += receivers.len() as u64;
+        for (endpoint, sessions) in others {
+            let event = LinkEvent::Message(delivered.clone(), Arc::clone(sessions));
             self.links.tell(*endpoint, event);
         }
+        // Nearly always the only one.
+        self.links.tell(last.0, LinkEvent::Message(delivered, Arc::clone(&last.1)));
     }
 
     /// Only uids of own endpoints are ever compared; another daemon's must only differ from them.

@@ -34,7 +34,7 @@ impl Front {
     fn gather(&mut self, now: Instant, delivered: &Delivered, receivers: &Arc<[SessionId]>) {
         if self.run.is_empty() || !self.run.is_for(receivers) {
             self.flush_run();
-            self.run = Run::new(now, receivers);
+            self.run = Run::new(now, receivers, self.run_room);
         }
         self.run.push(delivered, &self.settings.layout);
         // Where messages are counted each is queued by itself.
@@ -50,6 +50,7 @@ impl Front {
             return;
         }
         let run = core::mem::take(&mut self.run);
+        self.run_room = run.room();
         let (now, messages) = (run.began, run.messages);
         let receivers = Arc::clone(&run.receivers);
         let chunks = run.into_chunks();

@@ -13,6 +13,9 @@ const RUN_BYTES: usize = 64 << 10;
 /// more chunk to hand to the kernel. Chosen, not measured.
 const SHARED_BYTES: usize = 1024;
 
+/// Room is made in steps of so many bytes.
+const ROOM_STEP: usize = 1024;
+
 /// A run that is being gathered; without messages it is nobody's.
 #[derive(Debug, Default)]
 pub(crate) struct Run {
@@ -30,9 +33,15 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// One that begins with the next message.
-    pub(crate) fn new(now: Instant, receivers: &Arc<[SessionId]>) -> Self {
-        Self { receivers: Arc::clone(receivers), began: now, ..Self::default() }
+    /// One that begins with the next message, with room for so many copied bytes.
+    pub(crate) fn new(now: Instant, receivers: &Arc<[SessionId]>, room: usize) -> Self {
+        let copied = Vec::with_capacity(room);
+        Self { receivers: Arc::clone(receivers), began: now, copied, ..Self::default() }
+    }
+
+    /// Room that the next run will need if it is like this one, in bytes.
+    pub(crate) fn room(&self) -> usize {
+        self.copied.len().next_multiple_of(ROOM_STEP)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -54,13 +54,13 @@ impl Front {
                 return false;
             }
             Request::Join(group, message) => {
-                let only = Multicast { groups: vec![group.clone()], ..message };
+                let only = Multicast { groups: [group.clone()].into(), ..message };
                 if self.permitted(id, session, Operation::Join, bits::CAUSED_BY_JOIN, &only) {
                     self.request(RequestBody::Join { session, group });
                 }
             }
             Request::Leave(group, message) => {
-                let only = Multicast { groups: vec![group.clone()], ..message };
+                let only = Multicast { groups: [group.clone()].into(), ..message };
                 if self.permitted(id, session, Operation::Leave, bits::CAUSED_BY_LEAVE, &only) {
                     self.request(RequestBody::Leave { session, group });
                 }

@@ -163,7 +163,7 @@ impl World {
                     service,
                     extra_bits: 0,
                     hint: [0; 4],
-                    groups: vec![group],
+                    groups: [group].into(),
                     payload,
                 };
                 RequestBody::Multicast { session, message }

@@ -129,12 +129,12 @@ impl Order {
     }
 
     /// Delivers what may be delivered in the regular configuration.
-    pub(crate) fn deliver(&mut self, to: &mut Vec<Delivery>) {
-        while self.delivered < self.aru && self.deliver_packet(self.stable, to) {}
+    pub(crate) fn deliver(&mut self, mut to: impl FnMut(Delivery)) {
+        while self.delivered < self.aru && self.deliver_packet(self.stable, &mut to) {}
     }
 
     /// Delivers the pieces of the next packet. `false`: it ends at a safe payload that is not stable yet.
-    fn deliver_packet(&mut self, stable: u64, to: &mut Vec<Delivery>) -> bool {
+    fn deliver_packet(&mut self, stable: u64, to: &mut impl FnMut(Delivery)) -> bool {
         let seq = self.delivered + 1;
         let Some(data) = self.stored(seq).map(|stored| stored.data.clone()) else { return false };
         for (index, piece) in Pieces::new(data.body).enumerate().skip(self.consumed) {
@@ -151,7 +151,7 @@ impl Order {
                     seq: Seq(seq),
                     index: index as u32,
                 };
-                to.push(Delivery { sender: data.originator, guarantee, position, payload });
+                to(Delivery { sender: data.originator, guarantee, position, payload });
             }
         }
         self.delivered = seq;
@@ -208,14 +208,16 @@ impl Order {
         senders: &BTreeSet<Slot>,
     ) -> (Vec<Delivery>, Vec<Delivery>) {
         let (mut regular, mut transitional) = (Vec::new(), Vec::new());
-        while self.delivered < self.aru && self.deliver_packet(stable, &mut regular) {}
+        let mut to = |delivery| regular.push(delivery);
+        while self.delivered < self.aru && self.deliver_packet(stable, &mut to) {}
+        let mut to = |delivery| transitional.push(delivery);
         while self.delivered < self.aru {
-            self.deliver_packet(u64::MAX, &mut transitional);
+            self.deliver_packet(u64::MAX, &mut to);
         }
         while self.delivered < self.high && !planted(Bug::HoleEndsDelivery) {
             let sender = self.stored(self.delivered + 1).map(|stored| stored.data.originator);
             if sender.is_some_and(|sender| senders.contains(&sender)) {
-                self.deliver_packet(u64::MAX, &mut transitional);
+                self.deliver_packet(u64::MAX, &mut to);
             } else {
                 self.delivered += 1;
                 self.consumed = 0;

@@ -1,6 +1,6 @@
 //! What happens while the token is here.
 
-use crate::interface::{Delivery, Destination, Output};
+use crate::interface::{Destination, Output};
 use crate::ring::{Ring, State};
 use bytes::Bytes;
 use spread_bugs::{Bug, planted};
@@ -248,10 +248,9 @@ impl Ring {
 
     pub(crate) fn deliver(&mut self) {
         let Some(order) = &mut self.order else { return };
-        let mut deliveries: Vec<Delivery> = Vec::new();
-        order.deliver(&mut deliveries);
+        let before = self.outputs.len();
+        order.deliver(|delivery| self.outputs.push_back(Output::Deliver(delivery)));
         order.settle(order.stable);
-        self.counters.payloads_delivered += deliveries.len() as u64;
-        self.outputs.extend(deliveries.into_iter().map(Output::Deliver));
+        self.counters.payloads_delivered += (self.outputs.len() - before) as u64;
     }
 }

@@ -13,6 +13,7 @@ use spread_front::{ConnectionId, FrontOutput};
 use spread_ring::{ConfigurationKind, Destination, Output, Phase, Received};
 use spread_wire::ids::{PrivateName, SessionId, Slot};
 use spread_wire::link::{LinkEvent, Request};
+use std::sync::Arc;
 
 impl World {
     /// Does all that a daemon and its front want done.
@@ -313,7 +314,7 @@ impl World {
     fn record_link(&mut self, index: usize, event: &LinkEvent) {
         let entry = match event {
             LinkEvent::Message(delivered, receivers) => Entry::Message {
-                delivered: delivered.clone(),
+                delivered: Arc::new(delivered.clone()),
                 receivers: receivers.clone(),
                 lacking: oracle::safe::lacking(self, index, delivered),
             },

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 /// Delivered bytes that may wait between ring and clients' side before the ring is asked to send less.
 const LINK_BYTES: usize = 16 << 20;
 /// What an event counts besides its payload, in bytes.
-const EVENT_BYTES: usize = 128;
+const EVENT_BYTES: usize = size_of::<LinkEvent>();
 
 /// Shared between ring and clients' side.
 #[derive(Debug, Default)]

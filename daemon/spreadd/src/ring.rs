@@ -31,6 +31,8 @@ const FIRST_GENERATION: u64 = 1;
 const REQUESTS_PER_TURN: usize = 256;
 /// Receive batches taken in one turn.
 const BATCHES_PER_TURN: usize = 8;
+/// Events for which there is room before they come, at most.
+const BATCH_ROOM: usize = 256;
 /// How often the key file is looked at, and whether names are to be looked up again.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// The same once nothing has changed for [`QUIET_AFTER`].
@@ -388,7 +390,10 @@ impl Driver {
             return;
         }
         self.pressure.sent(&self.batch);
-        if self.events.send(core::mem::take(&mut self.batch)).is_err() && self.end.is_none() {
+        // The next turn has about as many.
+        let room = Vec::with_capacity(self.batch.len().min(BATCH_ROOM));
+        let batch = core::mem::replace(&mut self.batch, room);
+        if self.events.send(batch).is_err() && self.end.is_none() {
             self.end = Some(Ok(()));
         }
     }

@@ -18,6 +18,7 @@ use crate::ids::{
 };
 use crate::service::Service;
 use bytes::Bytes;
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// Asks an engine to serve an endpoint. Ordered; the higher epoch wins everywhere.
@@ -89,6 +90,9 @@ pub enum RequestBody {
     },
 }
 
+/// Destinations of a message: nearly always one, which then needs no allocation of its own.
+pub type Destinations = SmallVec<[GroupName; 1]>;
+
 /// A message as its sender gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Multicast {
@@ -100,12 +104,16 @@ pub struct Multicast {
     /// The hint field, byte for byte as sent.
     pub hint: [u8; 4],
     /// Destinations as listed, duplicates and private names included; 0 to 100.
-    pub groups: Vec<GroupName>,
+    pub groups: Destinations,
     /// The body, shared with the buffer it was read into.
     pub payload: Bytes,
 }
 
 /// What an engine tells an endpoint, in the total order.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "most events are messages: a box costs each an allocation"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkEvent {
     /// The endpoint is served from here on. Requests after `last` have to be sent (again).
@@ -160,7 +168,7 @@ pub enum LinkEvent {
     },
     /// A message, and the sessions of this endpoint that get it, each once, in rising order. The
     /// sender is among them even if it asked for SELF_DISCARD: that is for the front to apply.
-    Message(Arc<Delivered>, Arc<[SessionId]>),
+    Message(Delivered, Arc<[SessionId]>),
     /// A view of a group in which this endpoint has, or just had, members.
     View(Arc<View>),
     /// Transitional signal of a group in which this endpoint has members.

@@ -164,7 +164,13 @@ fn request() -> impl Strategy<Value = Asked> {
     let multicast = (any::<(u32, [u8; 4])>(), prop::collection::vec(group(), 0..4), bytes(60))
         .prop_map(|((extra_bits, hint), groups, payload)| RequestBody::Multicast {
             session: SessionId(1),
-            message: Multicast { service: Service::Fifo, extra_bits, hint, groups, payload },
+            message: Multicast {
+                service: Service::Fifo,
+                extra_bits,
+                hint,
+                groups: groups.into(),
+                payload,
+            },
         });
     let join = group().prop_map(|group| RequestBody::Join { session: SessionId(7), group });
     let open = bytes(20).prop_map(|name| RequestBody::Open {

@@ -71,7 +71,7 @@ fn multicast() -> impl Strategy<Value = Multicast> {
             service,
             extra_bits,
             hint,
-            groups,
+            groups: groups.into(),
             payload,
         },
     )
@@ -117,7 +117,7 @@ fn delivered() -> impl Strategy<Value = LinkEvent> {
             let sender_session = (EndpointUid(uid), session);
             let number = (uid % 2 == 0).then_some(RequestNumber(uid as u64 % 1000 + 1));
             let delivered = Delivered { position, sender, sender_session, number, message };
-            LinkEvent::Message(Arc::new(delivered), receivers)
+            LinkEvent::Message(delivered, receivers)
         },
     )
 }
@@ -323,7 +323,7 @@ fn a_message_is_read_without_copying_its_payload_and_written_beside_its_head() {
         service: Service::Agreed,
         extra_bits: 0,
         hint: [0; 4],
-        groups: vec![GroupName::from("orders")],
+        groups: [GroupName::from("orders")].into(),
         payload: Bytes::from(vec![7; 5000]),
     };
     let body = RequestBody::Multicast { session: SessionId(9), message };

@@ -26,7 +26,7 @@ fn multicast() -> impl Strategy<Value = Multicast> {
             service,
             extra_bits,
             hint,
-            groups,
+            groups: groups.into(),
             payload,
         },
     )
@@ -169,7 +169,7 @@ fn a_message_costs_few_bytes_and_its_payload_is_not_copied() {
         service: Service::Agreed,
         extra_bits: 0x40,
         hint: [0, 1, 2, 3],
-        groups: vec![GroupName::from("orders")],
+        groups: [GroupName::from("orders")].into(),
         payload: Bytes::from(vec![9; 1000]),
     };
     let session = SessionId(100_000);

@@ -162,7 +162,7 @@ fn message() -> Multicast {
         service: Service::Agreed,
         extra_bits: 0x40,
         hint: [0x80, 1, 0, 0x80],
-        groups: vec![GroupName::from("orders"), GroupName::from("#bob#d1")],
+        groups: vec![GroupName::from("orders"), GroupName::from("#bob#d1")].into(),
         payload: Bytes::from_static(b"payload"),
     }
 }
@@ -242,7 +242,7 @@ fn events() -> Vec<(&'static str, LinkEvent)> {
         ("opened", LinkEvent::SessionOpened { session, position: position() }),
         ("refused", LinkEvent::SessionRefused { session }),
         ("closed", LinkEvent::SessionClosed { session }),
-        ("message", LinkEvent::Message(Arc::new(delivered), receivers.clone())),
+        ("message", LinkEvent::Message(delivered, receivers.clone())),
         ("view_join", view(Cause::Join(members[2].clone()), Vec::new())),
         ("view_network", view(Cause::Network, vec![members[..2].to_vec(), members[2..].to_vec()])),
         (

@@ -46,7 +46,7 @@ fn multicast(length: usize) -> RequestBody {
         service: Service::Safe,
         extra_bits: 0,
         hint: [1, 2, 3, 4],
-        groups: vec![GroupName::from("g")],
+        groups: [GroupName::from("g")].into(),
         payload: vec![7; length].into(),
     };
     RequestBody::Multicast { session: SESSION, message }

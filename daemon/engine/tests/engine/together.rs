@@ -182,7 +182,7 @@ impl World {
                     service: if self.random(2) == 0 { Service::Safe } else { Service::Agreed },
                     extra_bits: 0,
                     hint: [0; 4],
-                    groups: vec![group],
+                    groups: [group].into(),
                     payload: vec![1; self.random(5000) as usize].into(),
                 };
                 RequestBody::Multicast { session, message }

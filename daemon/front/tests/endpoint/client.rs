@@ -209,7 +209,7 @@ impl World {
         number: Option<u64>,
     ) {
         let delivered = message(body, (sender, SessionId(1)), 0, number);
-        self.event(LinkEvent::Message(Arc::new(delivered), Arc::from([session])));
+        self.event(LinkEvent::Message(delivered, Arc::from([session])));
     }
 }
 
@@ -224,7 +224,7 @@ pub fn message(
         service: Service::Agreed,
         extra_bits,
         hint: [0x80, 0, 0, 0x80],
-        groups: vec![GroupName::from("g")],
+        groups: [GroupName::from("g")].into(),
         payload: Bytes::copy_from_slice(body),
     };
     Delivered {

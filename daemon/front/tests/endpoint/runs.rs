@@ -28,7 +28,7 @@ fn hand_over(
     (sender, extra_bits): ((EndpointUid, SessionId), u32),
 ) {
     for body in bodies {
-        let delivered = Arc::new(message(body, sender, extra_bits, None));
+        let delivered = message(body, sender, extra_bits, None);
         world.front.link_event(world.now, LinkEvent::Message(delivered, Arc::clone(receivers)));
     }
 }
@@ -62,7 +62,7 @@ fn a_large_body_is_never_copied() {
     let delivered = message(&large, OTHER, 0, None);
     let body = delivered.message.payload.clone();
     hand_over(&mut world, &[b"before"], &receivers, (OTHER, 0));
-    let event = LinkEvent::Message(Arc::new(delivered), Arc::clone(&receivers));
+    let event = LinkEvent::Message(delivered, Arc::clone(&receivers));
     world.front.link_event(world.now, event);
     hand_over(&mut world, &[b"after"], &receivers, (OTHER, 0));
     let chunks = chunks(&mut world);

@@ -2,7 +2,7 @@
 
 use super::FrameError;
 use crate::ids::{GroupName, PrivateName};
-use crate::link::Multicast;
+use crate::link::{Destinations, Multicast};
 use crate::service::{Service, bits};
 use bytes::Bytes;
 
@@ -162,7 +162,7 @@ impl Request {
             return Err(FrameError::Sender);
         }
         let (start, width) = (layout.header_bytes(), layout.name_bytes);
-        let groups: Vec<GroupName> = (0..header.groups)
+        let groups: Destinations = (0..header.groups)
             .map(|at| GroupName(c_slice(frame, start + at * width, width)))
             .collect();
         let message = Multicast {

@@ -161,7 +161,7 @@ fn read_delivered(from: &mut Reader) -> Result<LinkEvent, ReadError> {
     let receivers = read_sessions(from)?;
     let message = read_message(from)?;
     let delivered = Delivered { position, sender, sender_session, number, message };
-    Ok(LinkEvent::Message(Arc::new(delivered), receivers.into()))
+    Ok(LinkEvent::Message(delivered, receivers.into()))
 }
 
 fn write_view(to: &mut Writer, view: &View) {

@@ -10,7 +10,7 @@ pub mod table;
 use crate::ids::{
     EndpointName, EndpointUid, Epoch, GroupName, PrivateName, RequestNumber, SessionId,
 };
-use crate::link::{Multicast, Request, RequestBody};
+use crate::link::{Destinations, Multicast, Request, RequestBody};
 use crate::packet::cursor::{ReadError, Reader, Writer};
 use crate::service::Service;
 use bytes::Bytes;
@@ -290,7 +290,7 @@ fn read_message(reader: &mut Reader) -> Result<Multicast, ReadError> {
     let extra_bits = reader.u32()?;
     let hint = reader.array()?;
     let count = reader.count(DESTINATIONS)?;
-    let mut groups = Vec::with_capacity(count);
+    let mut groups = Destinations::with_capacity(count);
     for _ in 0..count {
         groups.push(read_group(reader)?);
     }
