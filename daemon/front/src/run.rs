@@ -13,9 +13,6 @@ const RUN_BYTES: usize = 64 << 10;
 /// more chunk to hand to the kernel. Chosen, not measured.
 const SHARED_BYTES: usize = 1024;
 
-/// Room is made in steps of so many bytes.
-const ROOM_STEP: usize = 1024;
-
 /// A run that is being gathered; without messages it is nobody's.
 #[derive(Debug, Default)]
 pub(crate) struct Run {
@@ -39,9 +36,10 @@ impl Run {
         Self { receivers: Arc::clone(receivers), began: now, copied, ..Self::default() }
     }
 
-    /// Room that the next run will need if it is like this one, in bytes.
+    /// Room that the next run will need if it is like this one, in bytes. No more than it took: what waits for a slow reader is
+    /// counted by its length.
     pub(crate) fn room(&self) -> usize {
-        self.copied.len().next_multiple_of(ROOM_STEP)
+        self.copied.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

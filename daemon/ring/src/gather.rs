@@ -20,8 +20,8 @@ const TELL: Duration = Duration::from_millis(2);
 
 /// Up to so many slots everybody says at once what he knows.
 const FEW_SLOTS: u16 = 10;
-/// Beyond, a round in which each candidate writes to each slot costs much: so long is taken for each of these packets, which
-/// keeps a gathering at a third of two cores.
+/// Beyond, a round in which each candidate writes to each slot costs much: so long is taken for each of these packets, so that
+/// something is left of the processors.
 const PACE: Duration = Duration::from_micros(25);
 /// A candidate is silent after so many rounds without a word.
 const SILENT_ROUNDS: u32 = 6;

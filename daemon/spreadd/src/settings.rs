@@ -236,7 +236,7 @@ impl Settings {
     }
 }
 
-/// From the kernel: the generator of aws-lc measures the processor's jitter first, 50 ms of a core in each process.
+/// From the kernel: the generator of aws-lc measures the processor's jitter first, which was most of a daemon's start.
 fn random() -> Result<u128> {
     let mut bytes = [0; 16];
     let read = rustix::io::retry_on_intr(|| {

@@ -61,7 +61,6 @@ fn it_answers_health_readiness_status_and_metrics() {
     assert_open_metrics(&metrics.body);
 }
 
-/// The rules of the text format that a scraper trips over.
 #[test]
 fn a_daemon_that_stood_still_says_so() {
     let ring = Ring::new(1);
@@ -78,6 +77,7 @@ fn a_daemon_that_stood_still_says_so() {
     assert!(daemon.log().contains("stood still for"), "{}", daemon.log());
 }
 
+/// The rules of the text format that a scraper trips over.
 fn assert_open_metrics(text: &str) {
     let (mut typed, mut counters) = (BTreeSet::new(), BTreeSet::new());
     for line in text.lines().filter(|line| *line != "# EOF") {
