@@ -42,6 +42,7 @@ macro_rules! bugs {
                 Self::HeldForgotten,
                 Self::HearsayCounts,
                 Self::AttemptsUntold,
+                Self::RestAlone,
             ];
 
             /// The name on the command line.
@@ -128,6 +129,14 @@ bugs! {
     JoinerNotReceiving = "joiner-not-receiving",
     /// engine: a group that lost members gets no view
     LossWithoutView = "loss-without-view",
+    /// engine: an endpoint does not learn that parts of its large message were dropped
+    PartsLostUntold = "parts-lost-untold",
+    /// front: what a session sends after a large message does not wait for it
+    OwnOvertaken = "own-overtaken",
+    /// front: a large message is begun anew though its parts are all still to come, or its end was ordered
+    AnewThoughWhole = "anew-though-whole",
+    /// front: at another daemon only the end of a large message is sent again
+    RestAlone = "rest-alone",
     /// front: SELF_DISCARD is ignored
     DiscardIgnored = "discard-ignored",
     /// front: SELF_DISCARD drops the message at every session of the sender's number, whichever endpoint it has

@@ -2,6 +2,7 @@
 
 use crate::engine::Engine;
 use crate::groups::{Group, Member, MemberKey, Session};
+use crate::parts::Parts;
 use crate::route::receivers;
 use crate::view::{configuration_hash, group_id, next_id, next_index, self_leave, transitions};
 use spread_bugs::{Bug, planted};
@@ -55,7 +56,19 @@ impl Engine {
             RequestBody::Join { session, group } => self.join(id, session, group, number),
             RequestBody::Leave { session, group } => self.leave(id, session, &group),
             RequestBody::Multicast { session, message } => {
-                self.route(id, session, (position, number), message);
+                self.route(id, session, (position, number), (None, message));
+            }
+            RequestBody::Part { session, index, bytes } => {
+                if let Some(endpoint) = self.state.endpoints.get_mut(&id) {
+                    endpoint.parts.take(session, index, bytes);
+                }
+            }
+            RequestBody::Rest { session, parts, message } => {
+                let endpoint = self.state.endpoints.get_mut(&id);
+                let parts = endpoint.and_then(|endpoint| endpoint.parts.finish(session, parts));
+                if parts.is_some() {
+                    self.route(id, session, (position, number), (parts, message));
+                }
             }
         }
         self.applied(id, number, position);
@@ -180,7 +193,7 @@ impl Engine {
         id: EndpointId,
         session: SessionId,
         (position, number): (Position, RequestNumber),
-        message: Multicast,
+        (parts, mut message): (Option<Parts>, Multicast),
     ) {
         let Some(endpoint) = self.state.endpoints.get(&id) else { return };
         let Some(sender) = endpoint.sessions.get(&session).map(|known| known.name.clone()) else {
@@ -192,6 +205,10 @@ impl Engine {
         };
         let receivers = receivers(&mut self.state, self.settings.me, &message.groups);
         let Some((last, others)) = receivers.split_last() else { return };
+        // Only who hands it over puts it together.
+        if let Some(parts) = parts {
+            message.payload = parts.before(&message.payload);
+        }
         let sender_session = (uid, session);
         let delivered = Delivered { position, sender, sender_session, number, message };
         self.counters.messages += receivers.len() as u64;

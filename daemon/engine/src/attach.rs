@@ -8,6 +8,7 @@
 use crate::engine::Engine;
 use crate::groups::{Endpoint, Member, MemberKey};
 use crate::outbound::ATTACH;
+use crate::parts::Parts;
 use crate::settings::LinkId;
 use crate::view::{attach_hash, group_id};
 use spread_bugs::{Bug, planted};
@@ -150,7 +151,7 @@ impl Engine {
     /// The endpoint is cut off: groups that have other members get the transitional signal. Returns
     /// its groups; those that are left need a view.
     fn lose(&mut self, id: EndpointId) -> BTreeSet<GroupName> {
-        let Some(endpoint) = self.state.endpoints.remove(&id) else { return BTreeSet::new() };
+        let Some(mut endpoint) = self.state.endpoints.remove(&id) else { return BTreeSet::new() };
         if id.slot == self.settings.me {
             self.outbound.remove(id.index);
             self.links.dismiss(id.index, LinkEvent::Detached);
@@ -164,6 +165,7 @@ impl Engine {
                 }
             }
         }
+        endpoint.parts = Parts::default();
         let names = endpoint.groups();
         self.state.groups.retain(|_, group| !group.members.is_empty());
         names.iter().for_each(|name| self.mark(name));

@@ -124,7 +124,9 @@ impl Engine {
         let Some(endpoint) = self.links.endpoint(link) else { return };
         let guarantee = match &request.body {
             RequestBody::Close { broken: true, .. } => Guarantee::Safe,
-            RequestBody::Multicast { message, .. } => message.service.guarantee(),
+            RequestBody::Multicast { message, .. } | RequestBody::Rest { message, .. } => {
+                message.service.guarantee()
+            }
             _ => Guarantee::Agreed,
         };
         let payload = encode_request(endpoint, request);
@@ -251,6 +253,7 @@ impl Engine {
         let abandoned = self.abandon_exchange(configuration.id);
         // Everyone who goes on has what was delivered, and what the exchange had held.
         self.links.stable(Seq(u64::MAX));
+        self.drop_parts();
         self.configuration = Some(configuration.id);
         let mine = configuration.components.iter().find(|part| part.members.contains(&me));
         let together = mine

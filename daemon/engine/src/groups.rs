@@ -1,5 +1,6 @@
 //! The state that all daemons of a component share: endpoints, sessions, groups.
 
+use crate::parts::Parts;
 use spread_bugs::{Bug, planted};
 use spread_wire::ids::{
     EndpointId, EndpointIdentity, EndpointName, EndpointUid, Epoch, GroupId, GroupName,
@@ -33,6 +34,8 @@ pub struct Endpoint {
     pub last: RequestNumber,
     /// Its open sessions.
     pub sessions: BTreeMap<SessionId, Session>,
+    /// Its large message that is coming.
+    pub parts: Parts,
 }
 
 /// An open session.
@@ -158,7 +161,8 @@ impl Endpoint {
     /// An endpoint without sessions.
     #[must_use]
     pub fn new(name: EndpointName, attach: Option<(EndpointUid, Epoch)>) -> Self {
-        Self { name, attach, last: RequestNumber(0), sessions: BTreeMap::new() }
+        let (last, parts) = (RequestNumber(0), Parts::default());
+        Self { name, attach, last, sessions: BTreeMap::new(), parts }
     }
 
     /// The groups its sessions are in.

@@ -11,7 +11,7 @@
 //!
 //! Follow a change through `engine` (what is delivered when), `apply` (what a request does), `groups`
 //! (the state), `view` (who is told), `exchange` and `merge` (how the states of several components
-//! become one), `attach` and `links` (endpoints in other processes).
+//! become one), `attach` and `links` (endpoints in other processes), `parts` (large messages).
 
 mod apply;
 mod attach;
@@ -22,6 +22,7 @@ mod groups;
 mod links;
 mod merge;
 mod outbound;
+mod parts;
 mod route;
 mod settings;
 mod view;
@@ -30,4 +31,5 @@ pub use daemon::{Daemon, DaemonOutput};
 pub use engine::{Counters, Engine, EngineStatus};
 pub use groups::{Endpoint, Group, Member, MemberKey, Session, State};
 pub use merge::{Merged, MergedView, merge};
+pub use parts::Parts;
 pub use settings::{Bounds, EngineOutput, EngineSettings, LOST_RETENTION, LinkId, SlotDescription};

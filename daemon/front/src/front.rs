@@ -1,6 +1,7 @@
 //! The front's entry points.
 
 use crate::connection::{Connection, Outbox, State};
+use crate::large::Lane;
 use crate::reattach::Reattach;
 use crate::run::Run;
 use crate::settings::{FrontSettings, Peer, SlowReader};
@@ -109,8 +110,9 @@ pub struct Front {
     pub(crate) full: BTreeSet<ConnectionId>,
     /// What is not in the order for good yet.
     pub(crate) requests: VecDeque<Held>,
-    request_bytes: usize,
-    window: Window,
+    pub(crate) request_bytes: usize,
+    pub(crate) window: Window,
+    pub(crate) lane: Lane,
     /// The time of the last call.
     clock: Instant,
     pub(crate) last_request: RequestNumber,
@@ -165,6 +167,7 @@ impl Front {
             requests: VecDeque::new(),
             request_bytes: 0,
             window: Window::new(settings.request_bytes),
+            lane: Lane::default(),
             clock: Instant::default(),
             last_request: RequestNumber(0),
             last_session: SessionId(0),
@@ -241,7 +244,11 @@ impl Front {
                 self.attached(now, epoch, last, &sessions);
             }
             LinkEvent::Acknowledged { number } => self.acknowledged(number),
-            LinkEvent::Pause(paused) => self.paused = paused,
+            LinkEvent::PartsLost { last } => self.parts_lost(last),
+            LinkEvent::Pause(paused) => {
+                self.paused = paused;
+                self.feed();
+            }
             LinkEvent::SessionOpened { session, .. } => self.opened(now, session),
             LinkEvent::SessionRefused { session } => self.refused_session(session),
             LinkEvent::SessionClosed { session } => self.forget(session),
@@ -300,7 +307,7 @@ impl Front {
         !self.half_open.is_empty() || !self.full.is_empty()
     }
 
-    /// Whether the driver should read from connections: not while as much as may is on its way to the order.
+    /// Whether the driver should read from connections at all ([`Front::reads_from`]): not while as much as may is on its way to the order.
     #[must_use]
     pub fn reads(&self) -> bool {
         !self.paused
@@ -374,7 +381,7 @@ impl Front {
 
     /// Numbers a request and keeps it until it is acknowledged.
     pub(crate) fn request(&mut self, body: RequestBody) {
-        self.last_request.0 += 1;
+        self.last_request = self.next_number();
         let request = Request { number: self.last_request, body };
         let bytes = request_bytes(&request);
         self.request_bytes += bytes;
@@ -394,11 +401,23 @@ impl Front {
             last = Some(request.sent);
         }
         if let Some(sent) = last {
-            let limited = self.paused || before > self.window.limit() / 2;
+            let limited = self.paused || self.sends_large() || before > self.window.limit() / 2;
             let bytes = before - self.request_bytes;
             self.window.acknowledged(self.clock, sent, bytes, limited);
         }
         self.press();
+        self.large_ordered(number);
+        self.feed();
+    }
+
+    /// The number of the next request.
+    pub(crate) fn next_number(&self) -> RequestNumber {
+        RequestNumber(self.last_request.0 + 1)
+    }
+
+    /// The time of the last call.
+    pub(crate) fn now(&self) -> Instant {
+        self.clock
     }
 
     /// Stops or resumes reading from clients as the queue of requests asks for it.
@@ -432,7 +451,10 @@ impl Front {
 fn request_bytes(request: &Request) -> usize {
     const SHARE: usize = 64;
     match &request.body {
-        RequestBody::Multicast { message, .. } => SHARE + message.payload.len(),
+        RequestBody::Multicast { message, .. } | RequestBody::Rest { message, .. } => {
+            SHARE + message.payload.len()
+        }
+        RequestBody::Part { bytes, .. } => SHARE + bytes.len(),
         _ => SHARE,
     }
 }

@@ -82,9 +82,9 @@ impl Reattach {
 impl Front {
     /// What the endpoint has to say to attach at an engine; its epoch rises.
     pub fn reattach(&mut self) -> Attach {
+        let next = self.next_number();
         let state = &mut self.reattach;
         state.epoch.0 += 1;
-        let next = RequestNumber(self.last_request.0 + 1);
         Attach {
             uid: self.settings.uid,
             name: self.settings.name.clone(),
@@ -159,6 +159,7 @@ impl Front {
             self.end_refused(last, sessions);
         }
         self.reattach.applied = self.reattach.applied.max(last);
+        self.parts_left(last);
         self.acknowledged(last);
         self.reattach.attached = true;
         self.outputs
@@ -184,7 +185,11 @@ impl Front {
         let applied = self.reattach.applied;
         let ordered = self.requests.iter().filter(|r| r.number > applied && r.number <= last);
         let bodies = ordered.filter_map(|request| request.again.as_ref());
-        let small = bodies.filter(|body| !matches!(body, RequestBody::Multicast { .. }));
+        let message = |body: &&RequestBody| {
+            use RequestBody::{Multicast, Part, Rest};
+            matches!(body, Multicast { .. } | Part { .. } | Rest { .. })
+        };
+        let small = bodies.filter(|body| !message(body));
         let bodies: Vec<RequestBody> = small.cloned().collect();
         let mut joined = BTreeSet::new();
         for body in bodies {
@@ -200,7 +205,9 @@ impl Front {
                         self.queue(now, session, &[frame], 1);
                     }
                 }
-                RequestBody::Multicast { .. } => {}
+                RequestBody::Multicast { .. }
+                | RequestBody::Part { .. }
+                | RequestBody::Rest { .. } => {}
             }
         }
     }

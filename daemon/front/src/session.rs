@@ -18,6 +18,9 @@ impl Front {
         let layout = self.settings.layout;
         let Some(connection) = self.connections.get_mut(&id) else { return false };
         let Some(known) = self.sessions.get(&session) else { return false };
+        if self.lane.has(session) && !planted(Bug::OwnOvertaken) {
+            return false;
+        }
         if connection.input.len() < layout.header_bytes() {
             return false;
         }
@@ -68,7 +71,13 @@ impl Front {
             Request::Multicast(message) => {
                 let service = message.service as u32;
                 if self.permitted(id, session, Operation::Send, service, &message) {
-                    self.request(RequestBody::Multicast { session, message });
+                    if message.payload.len()
+                        > self.settings.large_bytes.max(self.settings.part_bytes)
+                    {
+                        self.send_large(id, session, message);
+                    } else {
+                        self.request(RequestBody::Multicast { session, message });
+                    }
                 }
             }
         }
@@ -136,7 +145,9 @@ impl Front {
                         self.names.remove(&known.user);
                     }
                 }
-                self.request(RequestBody::Close { session, broken });
+                if !self.lane.close_after(session, broken) {
+                    self.request(RequestBody::Close { session, broken });
+                }
             }
             ref half_open => self.free_half_open(half_open),
         }
@@ -145,6 +156,7 @@ impl Front {
     /// The session's end was ordered: its name is free.
     pub(crate) fn forget(&mut self, session: SessionId) {
         if let Some(known) = self.sessions.remove(&session) {
+            self.lane.forget(session);
             self.names.remove(&known.user);
             self.reattach.forget(session);
             if let Some(id) = known.connection {

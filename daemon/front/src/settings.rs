@@ -23,6 +23,10 @@ pub struct FrontSettings {
     pub session_queue_bytes: usize,
     /// Bytes of requests that may wait for the order before clients are no longer read.
     pub request_bytes: usize,
+    /// A message with a larger payload goes in parts, in bytes.
+    pub large_bytes: usize,
+    /// Such a part, in bytes.
+    pub part_bytes: usize,
     /// What becomes of a slow reader.
     pub slow_reader: SlowReader,
     /// A handshake has to be over after this long.
@@ -36,6 +40,11 @@ pub struct FrontSettings {
     /// It may attach at another daemon when its own is lost, and so remembers what its sessions were told.
     pub reattaches: bool,
 }
+
+/// Messages above this go in parts, unless a setting says otherwise. Below, all of one goes at once: its session may have several on their way.
+pub const LARGE_BYTES: usize = 512 << 10;
+/// A part of a large message, unless a setting says otherwise: what others send waits for few of them.
+pub const PART_BYTES: usize = 64 << 10;
 
 /// What becomes of a session that does not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,6 +24,8 @@ fn front() -> Front {
         sessions: 10,
         session_queue_bytes: 1 << 20,
         request_bytes: 1 << 20,
+        large_bytes: spread_front::LARGE_BYTES,
+        part_bytes: spread_front::PART_BYTES,
         slow_reader: SlowReader::Block { timeout: Duration::from_secs(10) },
         handshake_timeout: Duration::from_secs(5),
         authentication: Authentication::default(),

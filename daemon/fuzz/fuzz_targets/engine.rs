@@ -148,7 +148,7 @@ impl World {
     fn request(&mut self, index: usize, kind: u8, which: u8, bytes: &[u8]) {
         let session = SessionId(u64::from(which & 3));
         let group = GroupName(Bytes::from(format!("g{}", which >> 2 & 3)));
-        let body = match kind % 5 {
+        let body = match kind % 7 {
             0 => {
                 let name = PrivateName(Bytes::from(format!("#s{}#d{index}", which & 3)));
                 RequestBody::Open { session, name, membership: which & 4 == 0 }
@@ -156,6 +156,10 @@ impl World {
             1 => RequestBody::Close { session, broken: which & 4 == 0 },
             2 => RequestBody::Join { session, group },
             3 => RequestBody::Leave { session, group },
+            4 => {
+                let bytes = Bytes::copy_from_slice(bytes);
+                RequestBody::Part { session, index: u32::from(which >> 4), bytes }
+            }
             _ => {
                 let service = Service::from_bits(1 << (which >> 4 & 7)).unwrap_or(Service::Safe);
                 let payload = Bytes::copy_from_slice(bytes);
@@ -166,7 +170,11 @@ impl World {
                     groups: [group].into(),
                     payload,
                 };
-                RequestBody::Multicast { session, message }
+                if kind % 7 == 6 {
+                    RequestBody::Rest { session, parts: u32::from(which >> 4), message }
+                } else {
+                    RequestBody::Multicast { session, message }
+                }
             }
         };
         // Mostly the next number, as a front gives it.

@@ -219,6 +219,8 @@ impl Node {
             sessions: arguments.sessions as usize,
             session_queue_bytes: 64 << 20,
             request_bytes: 64 << 20,
+            large_bytes: spread_front::LARGE_BYTES,
+            part_bytes: spread_front::PART_BYTES,
             slow_reader: SlowReader::Block { timeout: Duration::from_secs(10) },
             handshake_timeout: Duration::from_secs(5),
             authentication: Authentication::default(),

@@ -89,8 +89,6 @@ impl World {
         let node = &mut self.nodes[index];
         if node.runs() && !node.leaving {
             node.leaving = true;
-            let local = node.clock.local(self.now);
-            node.daemon().leave(local);
             self.pump(index);
         }
     }

@@ -27,7 +27,10 @@ impl World {
                 self.daemon_output(index, output);
             } else if let Some(output) = node.front.poll_output() {
                 self.front_output(index, output);
-            } else if !self.take_link(index) && !self.read_clients(index) {
+            } else if !self.take_link(index)
+                && !self.read_clients(index)
+                && !self.leave_when_sent(index)
+            {
                 break;
             }
         }
@@ -42,6 +45,18 @@ impl World {
             }
         }
         self.nodes[index].plan(self.now);
+    }
+
+    /// A daemon that ends in order leaves once its clients' large messages are on their way.
+    fn leave_when_sent(&mut self, index: usize) -> bool {
+        let node = &mut self.nodes[index];
+        if !node.leaving || node.left || node.front.sends_large() {
+            return false;
+        }
+        node.left = true;
+        let local = node.clock.local(self.now);
+        node.daemon().leave(local);
+        true
     }
 
     /// Hands the front the next event, unless a session holds it up.

@@ -140,6 +140,8 @@ pub struct Node {
     pub accepted: u64,
     /// Leaves in an orderly way: reads from no client any more.
     pub leaving: bool,
+    /// Its daemon was told to.
+    pub left: bool,
     /// It ended.
     pub ended: bool,
     /// When it has to be called, in the time of the run.
@@ -168,6 +170,8 @@ fn front_settings(uid: EndpointUid, seed: u64, settings: &Settings) -> FrontSett
         sessions: settings.sessions,
         session_queue_bytes: settings.session_queue_bytes,
         request_bytes: settings.request_bytes,
+        large_bytes: settings.large_bytes,
+        part_bytes: settings.part_bytes,
         slow_reader: settings.slow_reader,
         handshake_timeout: settings.handshake_timeout,
         authentication: Authentication::default(),
@@ -278,6 +282,7 @@ impl Node {
             socket: VecDeque::new(),
             accepted: 0,
             leaving: false,
+            left: false,
             ended: false,
             due: Some(now),
         }

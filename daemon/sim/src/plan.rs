@@ -61,6 +61,7 @@ impl Plan {
         if Random::new(seed, 6).chance(250) {
             settings.spare_slots = 12;
         }
+        settings.part_large(&mut Random::new(seed, 7));
         let character = Character::random(&mut random);
         let daemons = settings.daemons;
         let clients = random.between(daemons as u64, daemons as u64 * 2 + 2) as usize;

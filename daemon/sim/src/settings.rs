@@ -31,6 +31,10 @@ pub struct Settings {
     pub session_queue_bytes: usize,
     /// Bytes of requests that may wait for the order.
     pub request_bytes: usize,
+    /// Larger payloads go in parts.
+    pub large_bytes: usize,
+    /// Such a part.
+    pub part_bytes: usize,
     /// What becomes of slow readers.
     pub slow_reader: SlowReader,
     /// A handshake has to be over after this long.
@@ -61,6 +65,8 @@ impl Settings {
             sessions: 1000,
             session_queue_bytes: 1 << 20,
             request_bytes: 1 << 20,
+            large_bytes: spread_front::LARGE_BYTES,
+            part_bytes: spread_front::PART_BYTES,
             slow_reader: SlowReader::Block { timeout: Duration::from_secs(10) },
             handshake_timeout: Duration::from_secs(10),
             await_open: false,
@@ -112,6 +118,14 @@ impl Settings {
             drift: random.pick(&[0, 100, 5_000]),
             skew: random.pick(&[0, 1_000, 3_600_000]),
             ..Self::plain(daemons)
+        }
+    }
+
+    /// In some runs messages are large early.
+    pub(crate) fn part_large(&mut self, random: &mut Random) {
+        if random.chance(350) {
+            self.large_bytes = random.pick(&[60, 150, 400, 1500]);
+            self.part_bytes = random.pick(&[20, 60, 150, 500]);
         }
     }
 

@@ -258,10 +258,10 @@ impl World {
             return false;
         }
         let local = node.clock.local(self.now);
-        let reads = node.front.reads();
-        let ready = node.pipes.iter_mut().find(|(_, pipe)| {
+        let front = &node.front;
+        let ready = node.pipes.iter_mut().find(|(id, pipe)| {
             let connects = matches!(pipe.waiting.front(), Some(FromClient::Connect));
-            (reads || connects) && !pipe.waiting.is_empty()
+            !pipe.waiting.is_empty() && (connects || front.reads_from(**id))
         });
         let Some((id, pipe)) = ready.map(|(id, pipe)| (*id, pipe)) else { return false };
         match pipe.waiting.pop_front() {

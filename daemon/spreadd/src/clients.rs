@@ -228,7 +228,8 @@ async fn run(
             }
         }
         // The ring leaves when what clients sent before is on its way.
-        if drain_by.is_some_and(|by| std::time::Instant::now() >= by || !hub.is_due()) {
+        let due = || hub.is_due() || hub.front.borrow().sends_large();
+        if drain_by.is_some_and(|by| std::time::Instant::now() >= by || !due()) {
             drain_by = None;
             let _ = stopping.drained.send(true);
         }
@@ -319,7 +320,8 @@ impl Hub {
                 }
             }
         }
-        self.gate.set(self.front.borrow().reads());
+        let resumed = self.front.borrow_mut().has_resumed();
+        self.gate.set(self.front.borrow().reads(), resumed);
         if self.write_dirty() {
             self.unwritten.notify_one();
         }
@@ -395,7 +397,8 @@ impl Hub {
 async fn read_from(hub: Rc<Hub>, id: ConnectionId, connection: Rc<Connection>) {
     loop {
         let take = |bytes: &[u8]| hub.front.borrow_mut().received(hub.now(), id, bytes);
-        let ended = match connection.read(&hub.gate, &hub.input, take).await {
+        let may = || hub.front.borrow().reads_from(id);
+        let ended = match connection.read(&hub.gate, &hub.input, may, take).await {
             Ok(read) => read == 0,
             Err(_) => true,
         };

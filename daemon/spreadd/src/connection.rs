@@ -27,8 +27,9 @@ impl Gate {
         Self { open: Cell::new(true), opened: Notify::new() }
     }
 
-    pub(crate) fn set(&self, open: bool) {
-        if !self.open.replace(open) && open {
+    /// Opens or closes it. `resumed`: for some connection it opened though it was open for others.
+    pub(crate) fn set(&self, open: bool, resumed: bool) {
+        if (!self.open.replace(open) || resumed) && open {
             self.opened.notify_waiters();
         }
     }
@@ -97,12 +98,13 @@ impl Connection {
         !self.queue.borrow().is_empty()
     }
 
-    /// Reads what has arrived and hands it over, while the gate is open; `Ok(0)` is the end. One buffer serves all connections:
+    /// Reads what has arrived and hands it over, while the gate is open and `may` says so; `Ok(0)` is the end. One buffer serves all connections:
     /// most wait for most of the time, and need none then.
     pub(crate) async fn read(
         &self,
         gate: &Gate,
         buffer: &RefCell<Box<[u8]>>,
+        may: impl Fn() -> bool,
         take: impl FnOnce(&[u8]),
     ) -> io::Result<usize> {
         loop {
@@ -116,7 +118,7 @@ impl Connection {
                 ready = self.socket.readable() => ready?,
                 () = self.resume.notified() => continue,
             };
-            if !gate.open.get() {
+            if !gate.open.get() || !may() {
                 // Only those that have something to read wait here, and need to be woken.
                 tokio::select! {
                     () = gate.opened.notified() => {}

@@ -219,6 +219,8 @@ impl Settings {
             sessions: self.conf.max_sessions as usize,
             session_queue_bytes: self.conf.session_queue_bytes as usize,
             request_bytes: REQUEST_BYTES,
+            large_bytes: spread_front::LARGE_BYTES,
+            part_bytes: spread_front::PART_BYTES,
             slow_reader: match self.conf.slow_reader {
                 SlowReader::Block { timeout_milliseconds } => spread_front::SlowReader::Block {
                     timeout: Duration::from_millis(u64::from(timeout_milliseconds)),

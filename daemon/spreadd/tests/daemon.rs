@@ -13,6 +13,7 @@ mod daemon {
     mod health_endpoint;
     pub(crate) mod http;
     mod keys;
+    mod large;
     mod malformed;
     mod membership;
     pub(crate) mod mounted;

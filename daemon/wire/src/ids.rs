@@ -111,7 +111,7 @@ pub struct EndpointIdentity {
 pub struct RequestNumber(pub u64);
 
 /// One connected application at its endpoint. Never used twice by an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
 
 /// Name of a group, or of a destination as a client wrote it: no NUL, at most the configured length.

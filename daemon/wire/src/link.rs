@@ -88,6 +88,26 @@ pub enum RequestBody {
         /// The message.
         message: Multicast,
     },
+    /// A part of a large message, so that others' requests need not wait for all of it. An endpoint sends the parts of one
+    /// message at a time; one that does not follow the part before it is dropped by every daemon alike.
+    Part {
+        /// Whose message.
+        session: SessionId,
+        /// Parts of the message before this one.
+        index: u32,
+        /// What it adds to the payload.
+        bytes: Bytes,
+    },
+    /// The end of a large message: only now it stands in the order. Dropped by every daemon alike unless all its parts came before it in this
+    /// configuration; [`LinkEvent::PartsLost`] tells the endpoint.
+    Rest {
+        /// Who.
+        session: SessionId,
+        /// How many parts there are before this, at least one.
+        parts: u32,
+        /// The message, with the rest of its payload.
+        message: Multicast,
+    },
 }
 
 /// Destinations of a message: nearly always one, which then needs no allocation of its own.
@@ -181,6 +201,12 @@ pub enum LinkEvent {
         id: GroupId,
         /// Where.
         position: Position,
+    },
+    /// Parts of a large message were dropped, since the configuration changed: requests up to `last` were applied before. A message of which
+    /// there were parts among them, and not the end, has to be begun anew.
+    PartsLost {
+        /// Last of the endpoint's requests that was delivered.
+        last: RequestNumber,
     },
     /// The engine's queue for this endpoint's requests is full (`true`) or has room again (`false`).
     Pause(bool),

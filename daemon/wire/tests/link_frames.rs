@@ -102,6 +102,11 @@ fn request() -> impl Strategy<Value = Request> {
         (session(), group()).prop_map(|(session, group)| RequestBody::Leave { session, group }),
         (session(), multicast())
             .prop_map(|(session, message)| RequestBody::Multicast { session, message }),
+        (session(), any::<u32>(), prop::collection::vec(any::<u8>(), 0..200)).prop_map(
+            |(session, index, bytes)| RequestBody::Part { session, index, bytes: bytes.into() }
+        ),
+        (session(), any::<u32>(), multicast())
+            .prop_map(|(session, parts, message)| RequestBody::Rest { session, parts, message }),
     ];
     (number(), body).prop_map(|(number, body)| Request { number: RequestNumber(number), body })
 }
@@ -178,6 +183,7 @@ fn event() -> impl Strategy<Value = LinkEvent> {
         }),
         refused.prop_map(|reason| LinkEvent::AttachRefused { reason }),
         Just(LinkEvent::Detached),
+        number().prop_map(|last| LinkEvent::PartsLost { last: RequestNumber(last) }),
         number().prop_map(|number| LinkEvent::Acknowledged { number: RequestNumber(number) }),
         (session(), position())
             .prop_map(|(session, position)| LinkEvent::SessionOpened { session, position }),

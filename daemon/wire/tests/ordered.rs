@@ -45,6 +45,10 @@ fn body() -> impl Strategy<Value = RequestBody> {
         (session(), group()).prop_map(|(session, group)| RequestBody::Leave { session, group }),
         (session(), multicast())
             .prop_map(|(session, message)| RequestBody::Multicast { session, message }),
+        (session(), any::<u32>(), bytes(200))
+            .prop_map(|(session, index, bytes)| RequestBody::Part { session, index, bytes }),
+        (session(), any::<u32>(), multicast())
+            .prop_map(|(session, parts, message)| RequestBody::Rest { session, parts, message }),
     ]
 }
 

@@ -176,6 +176,8 @@ fn requests() -> Vec<(&'static str, RequestBody)> {
         ("join", RequestBody::Join { session, group: group.clone() }),
         ("leave", RequestBody::Leave { session, group }),
         ("multicast", RequestBody::Multicast { session, message: message() }),
+        ("part", RequestBody::Part { session, index: 1, bytes: Bytes::from_static(b"part") }),
+        ("rest", RequestBody::Rest { session, parts: 2, message: message() }),
     ]
 }
 
@@ -238,6 +240,7 @@ fn events() -> Vec<(&'static str, LinkEvent)> {
         ("applied", LinkEvent::Applied { number, position: position() }),
         ("attach_refused", LinkEvent::AttachRefused { reason: RefusedAttach::Unknown }),
         ("detached", LinkEvent::Detached),
+        ("parts_lost", LinkEvent::PartsLost { last: number }),
         ("acknowledged", LinkEvent::Acknowledged { number }),
         ("opened", LinkEvent::SessionOpened { session, position: position() }),
         ("refused", LinkEvent::SessionRefused { session }),
@@ -402,7 +405,8 @@ fn engine() -> Seeds {
     const CARRY: [u8; 2] = [2, 0];
     const PASS: [u8; 2] = [0, 20];
     let request = |daemon: u8, kind: u8, which: u8| [daemon << 7 | kind << 3 | 6, which];
-    let (open, join, leave, send, close) = (0, 2, 3, 4, 1);
+    let (open, join, leave, send, close) = (0, 2, 3, 5, 1);
+    let (part, rest) = (4, 6);
     let seed = |operations: &[[u8; 2]]| operations.concat();
     let traffic = [
         request(0, open, 1),
@@ -420,6 +424,15 @@ fn engine() -> Seeds {
         CARRY,
         PASS,
     ];
+    let large = [
+        request(0, open, 1),
+        request(0, join, 1),
+        CARRY,
+        request(0, part, 0x01),
+        request(0, rest, 0x11),
+        CARRY,
+        PASS,
+    ];
     let lost = [request(0, open, 1), [3, 0], [1, 60], [1, 60], CARRY, CARRY, CARRY, PASS, CARRY];
     let damaged = [request(0, open, 1), [4, 1], CARRY, [0x54, 20], CARRY, PASS, CARRY];
     let mut strange = seed(&[CARRY]);
@@ -430,6 +443,7 @@ fn engine() -> Seeds {
     }
     Seeds::from([
         ("traffic".to_owned(), seed(&traffic)),
+        ("large".to_owned(), seed(&large)),
         ("lost".to_owned(), seed(&lost)),
         ("damaged".to_owned(), seed(&damaged)),
         ("strange".to_owned(), strange),

@@ -267,6 +267,24 @@ impl Cluster {
         self.request(slot, RequestBody::Multicast { session: SessionId(session), message });
     }
 
+    /// A part of a session's large message.
+    pub fn part(&mut self, slot: u16, session: u64, index: u32, text: &str) {
+        let (session, bytes) = (SessionId(session), text.to_owned().into());
+        self.request(slot, RequestBody::Part { session, index, bytes });
+    }
+
+    /// The end of one to a group.
+    pub fn rest(&mut self, slot: u16, session: u64, (group, parts): (&str, u32), text: &str) {
+        let message = Multicast {
+            service: Service::Safe,
+            extra_bits: 0,
+            hint: [0; 4],
+            groups: [GroupName(group.to_owned().into())].into(),
+            payload: text.to_owned().into(),
+        };
+        self.request(slot, RequestBody::Rest { session: SessionId(session), parts, message });
+    }
+
     /// What the slot's sessions were told since the last call.
     pub fn told(&mut self, slot: u16) -> Vec<String> {
         std::mem::take(&mut self.node(slot).told)
@@ -303,6 +321,7 @@ impl Node {
                 assert!(self.ids.contains(id), "a transition closes a view that was seen");
                 format!("{group}: transition {} to {}", index(*id), self.users(receivers))
             }
+            LinkEvent::PartsLost { last } => format!("parts lost after {}", last.0),
             LinkEvent::SessionRefused { session } => format!("refused {}", session.0),
             _ => return,
         };

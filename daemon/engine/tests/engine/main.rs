@@ -2,6 +2,7 @@
 
 mod alone;
 mod cluster;
+mod large;
 mod merging;
 mod random;
 mod remote;

@@ -37,6 +37,8 @@ pub fn settings() -> FrontSettings {
         sessions: 100,
         session_queue_bytes: 10_000,
         request_bytes: 1 << 20,
+        large_bytes: spread_front::LARGE_BYTES,
+        part_bytes: spread_front::PART_BYTES,
         slow_reader: SlowReader::Block { timeout: Duration::from_secs(10) },
         handshake_timeout: Duration::from_secs(5),
         authentication: Authentication::default(),

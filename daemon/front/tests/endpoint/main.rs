@@ -3,6 +3,7 @@
 mod access;
 mod client;
 mod handshake;
+mod large;
 mod limits;
 mod moves;
 mod names;

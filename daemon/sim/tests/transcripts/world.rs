@@ -131,6 +131,8 @@ impl World {
             sessions: 1000,
             session_queue_bytes: 16 << 20,
             request_bytes: 16 << 20,
+            large_bytes: spread_front::LARGE_BYTES,
+            part_bytes: spread_front::PART_BYTES,
             slow_reader: spread_front::SlowReader::Disconnect { messages: 1000 },
             handshake_timeout: Duration::from_secs(30),
             authentication: spread_front::Authentication::default(),

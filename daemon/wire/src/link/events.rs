@@ -7,7 +7,7 @@ use super::fields::{
 };
 use super::frame::{
     ACKNOWLEDGED, APPLIED, ATTACH_REFUSED, ATTACHED, DETACHED, Encoded, Frame, LinkError, MESSAGE,
-    PAUSE, SESSION_CLOSED, SESSION_OPENED, SESSION_REFUSED, TRANSITION, VIEW,
+    PARTS_LOST, PAUSE, SESSION_CLOSED, SESSION_OPENED, SESSION_REFUSED, TRANSITION, VIEW,
 };
 use super::{Cause, Delivered, LinkEvent, View};
 use crate::ids::{Epoch, PrivateName, RequestNumber, SessionId};
@@ -78,6 +78,10 @@ impl LinkEvent {
                 write_sessions(&mut to, receivers);
                 TRANSITION
             }
+            Self::PartsLost { last } => {
+                to.varint(last.0);
+                PARTS_LOST
+            }
             Self::Pause(pause) => {
                 write_flag(&mut to, *pause);
                 PAUSE
@@ -110,6 +114,7 @@ impl LinkEvent {
             MESSAGE => read_delivered(&mut from),
             VIEW => read_view(&mut from).map(|view| Self::View(Arc::new(view))),
             TRANSITION => read_transition(&mut from),
+            PARTS_LOST => from.varint().map(|last| Self::PartsLost { last: RequestNumber(last) }),
             PAUSE => read_flag(&mut from).map(Self::Pause),
             _ => return Err(LinkError::UnknownKind(kind)),
         };

@@ -13,7 +13,7 @@
 //! | 16 | *credit in bytes* | | 67 | acknowledged number |
 //! | 17 | *heartbeat* | | 68, 69, 70 | session opened, refused, closed |
 //! | | | | 71, 72, 73 | message, view, transitional signal |
-//! | | | | 74 | pause |
+//! | | | | 74, 76 | pause, parts lost |
 //! | | | | 80 | *credit in bytes* |
 //! | | | | 81 | *heartbeat* |
 //! | | | | 82 | *position mark* |
@@ -42,6 +42,7 @@ pub(super) const VIEW: u8 = 72;
 pub(super) const TRANSITION: u8 = 73;
 pub(super) const PAUSE: u8 = 74;
 pub(super) const APPLIED: u8 = 75;
+pub(super) const PARTS_LOST: u8 = 76;
 
 /// Why what came over a link can't be used. The link is over: what follows can't be read either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

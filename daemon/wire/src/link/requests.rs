@@ -15,6 +15,8 @@ const CLOSE: u8 = 2;
 const JOIN: u8 = 3;
 const LEAVE: u8 = 4;
 const MULTICAST: u8 = 5;
+const PART: u8 = 6;
+const REST: u8 = 7;
 
 /// What an endpoint says over a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +111,17 @@ impl Request {
                 write_message(&mut to, message);
                 payload = message.payload.clone();
             }
+            RequestBody::Part { session, index, bytes } => {
+                head(&mut to, PART, *session);
+                to.varint(u64::from(*index));
+                payload = bytes.clone();
+            }
+            RequestBody::Rest { session, parts, message } => {
+                head(&mut to, REST, *session);
+                to.varint(u64::from(*parts));
+                write_message(&mut to, message);
+                payload = message.payload.clone();
+            }
         }
         Encoded::new(REQUEST, to.0, payload)
     }
@@ -132,6 +145,11 @@ fn read_request(from: &mut Reader) -> Result<Request, ReadError> {
         JOIN => RequestBody::Join { session, group: read_group(from)? },
         LEAVE => RequestBody::Leave { session, group: read_group(from)? },
         MULTICAST => RequestBody::Multicast { session, message: read_message(from)? },
+        PART => RequestBody::Part { session, index: from.u32()?, bytes: from.rest() },
+        REST => {
+            let parts = from.u32()?;
+            RequestBody::Rest { session, parts, message: read_message(from)? }
+        }
         other => return Err(ReadError::Unknown(other)),
     };
     end(from)?;

@@ -1,6 +1,6 @@
 //! Requests and tables that travel in the total order.
 //!
-//! One byte of version and kind, then varints, names with their length, and the message's payload
+//! One byte of version, kind and whether a number of an endpoint follows, then varints, names with their length, and the message's payload
 //! last, so that a delivered payload is a slice of what the ring delivered. The ring names the daemon
 //! that submitted a request; without more its endpoint is the one built into that daemon, another
 //! one's requests carry its number there.
@@ -16,8 +16,12 @@ use crate::service::Service;
 use bytes::Bytes;
 use spread_bugs::{Bug, planted};
 
-/// Version of the ordered payloads, in the high half of their first byte.
-const VERSION: u8 = 1;
+/// Version of the ordered payloads, in the upper three bits of their first byte.
+const VERSION: u8 = 2;
+/// Where the version begins in the first byte.
+const VERSION_BITS: u8 = 5;
+/// The kind is in the lower four bits.
+const KIND: u8 = 0xf;
 /// Longest private name, in bytes.
 pub const PRIVATE_NAME_BYTES: usize = 64;
 /// Longest endpoint name, in bytes.
@@ -35,8 +39,10 @@ const LEAVE: u8 = 4;
 const MULTICAST: u8 = 5;
 const CHUNK: u8 = 6;
 const ATTACH: u8 = 7;
-/// Set in the kinds up to MULTICAST when the number of an endpoint follows that is not built in.
-const ATTACHED: u8 = 8;
+const PART: u8 = 8;
+const REST: u8 = 9;
+/// Set beside the kind of a request when the number of an endpoint follows that is not built in.
+const ATTACHED: u8 = 0x10;
 const FORGET: u8 = 14;
 const DETACH: u8 = 15;
 
@@ -138,6 +144,18 @@ pub fn encode_request(endpoint: u32, request: &Request) -> Bytes {
             head(&mut writer, MULTICAST, number, *session);
             write_message(&mut writer, message);
         }
+        RequestBody::Part { session, index, bytes } => {
+            writer.0.reserve(bytes.len() + 24);
+            head(&mut writer, PART, number, *session);
+            writer.varint(u64::from(*index));
+            writer.bytes(bytes);
+        }
+        RequestBody::Rest { session, parts, message } => {
+            writer.0.reserve(message.payload.len() + 29 + 33 * message.groups.len());
+            head(&mut writer, REST, number, *session);
+            writer.varint(u64::from(*parts));
+            write_message(&mut writer, message);
+        }
     }
     writer.0.into()
 }
@@ -155,7 +173,7 @@ pub fn encode_void(endpoint: u32, number: RequestNumber) -> Bytes {
 #[must_use]
 pub fn encode_attach(attach: &AttachEndpoint) -> Bytes {
     let mut writer = Writer::default();
-    writer.u8(VERSION << 4 | ATTACH);
+    writer.u8(VERSION << VERSION_BITS | ATTACH);
     writer.varint(u64::from(attach.endpoint));
     writer.u128(attach.uid.0);
     write_name(&mut writer, &attach.name.0);
@@ -170,7 +188,7 @@ pub fn encode_attach(attach: &AttachEndpoint) -> Bytes {
 #[must_use]
 pub fn encode_detach(endpoint: u32) -> Bytes {
     let mut writer = Writer::default();
-    writer.u8(VERSION << 4 | DETACH);
+    writer.u8(VERSION << VERSION_BITS | DETACH);
     writer.varint(u64::from(endpoint));
     writer.0.into()
 }
@@ -179,7 +197,7 @@ pub fn encode_detach(endpoint: u32) -> Bytes {
 #[must_use]
 pub fn encode_forget(uid: EndpointUid, epoch: Epoch) -> Bytes {
     let mut writer = Writer::default();
-    writer.u8(VERSION << 4 | FORGET);
+    writer.u8(VERSION << VERSION_BITS | FORGET);
     writer.u128(uid.0);
     writer.varint(epoch.0);
     writer.0.into()
@@ -189,7 +207,7 @@ pub fn encode_forget(uid: EndpointUid, epoch: Epoch) -> Bytes {
 #[must_use]
 pub fn encode_chunk(chunk: &Chunk) -> Bytes {
     let mut writer = Writer::default();
-    writer.u8(VERSION << 4 | CHUNK);
+    writer.u8(VERSION << VERSION_BITS | CHUNK);
     writer.u64(chunk.configuration);
     writer.u8(u8::from(chunk.last));
     writer.bytes(&chunk.bytes);
@@ -200,10 +218,10 @@ pub fn encode_chunk(chunk: &Chunk) -> Bytes {
 pub fn decode(payload: Bytes) -> Result<Ordered, ReadError> {
     let mut reader = Reader::new(payload);
     let first = reader.u8()?;
-    if first >> 4 != VERSION {
+    if first >> VERSION_BITS != VERSION {
         return Err(ReadError::Unknown(first));
     }
-    let mut kind = first & 0xf;
+    let kind = first & KIND;
     match kind {
         CHUNK => {
             let configuration = reader.u64()?;
@@ -223,8 +241,7 @@ pub fn decode(payload: Bytes) -> Result<Ordered, ReadError> {
         }
         _ => {}
     }
-    let endpoint = if kind & ATTACHED == 0 { 0 } else { reader.u32()? };
-    kind &= !ATTACHED;
+    let endpoint = if first & ATTACHED == 0 { 0 } else { reader.u32()? };
     let number = RequestNumber(reader.varint()?);
     if kind == VOID {
         end(&reader)?;
@@ -241,6 +258,11 @@ pub fn decode(payload: Bytes) -> Result<Ordered, ReadError> {
         JOIN => RequestBody::Join { session, group: read_group(&mut reader)? },
         LEAVE => RequestBody::Leave { session, group: read_group(&mut reader)? },
         MULTICAST => RequestBody::Multicast { session, message: read_message(&mut reader)? },
+        PART => RequestBody::Part { session, index: reader.u32()?, bytes: reader.rest() },
+        REST => {
+            let parts = reader.u32()?;
+            RequestBody::Rest { session, parts, message: read_message(&mut reader)? }
+        }
         _ => return Err(ReadError::Unknown(first)),
     };
     end(&reader)?;
@@ -264,9 +286,9 @@ fn read_attach(reader: &mut Reader) -> Result<Ordered, ReadError> {
 /// The first byte of a request, and the number of its endpoint unless that is built in.
 fn from_endpoint(writer: &mut Writer, kind: u8, endpoint: u32) {
     if endpoint == 0 {
-        writer.u8(VERSION << 4 | kind);
+        writer.u8(VERSION << VERSION_BITS | kind);
     } else {
-        writer.u8(VERSION << 4 | kind | ATTACHED);
+        writer.u8(VERSION << VERSION_BITS | ATTACHED | kind);
         writer.varint(u64::from(endpoint));
     }
 }

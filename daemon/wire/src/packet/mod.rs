@@ -14,7 +14,7 @@ use core::net::SocketAddr;
 use cursor::{ReadError, Reader, Writer};
 
 /// Version of all packets.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Bytes of a data packet's header at most: version, kind, tag, slot, sequence number, visit.
 pub const DATA_HEADER_BYTES: usize = 2 + 8 + 3 + 10 + 10;
