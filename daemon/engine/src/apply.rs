@@ -60,7 +60,7 @@ impl Engine {
             }
             RequestBody::Part { session, index, bytes } => {
                 if let Some(endpoint) = self.state.endpoints.get_mut(&id) {
-                    endpoint.parts.take(session, index, bytes);
+                    endpoint.parts.take(session, index, &bytes);
                 }
             }
             RequestBody::Rest { session, parts, message } => {
@@ -205,7 +205,6 @@ impl Engine {
         };
         let receivers = receivers(&mut self.state, self.settings.me, &message.groups);
         let Some((last, others)) = receivers.split_last() else { return };
-        // Only who hands it over puts it together.
         if let Some(parts) = parts {
             message.payload = parts.before(&message.payload);
         }

@@ -16,42 +16,41 @@ const MESSAGE_BYTES: usize = 144 << 20;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parts {
     session: SessionId,
-    bytes: Vec<Bytes>,
-    total: usize,
+    count: u32,
+    /// Put together as they come: all at once would hold everything up when the end comes.
+    bytes: BytesMut,
 }
 
 impl Parts {
     /// Takes the next part; one that does not follow is dropped with those before it.
-    pub(crate) fn take(&mut self, session: SessionId, index: u32, bytes: Bytes) {
+    pub(crate) fn take(&mut self, session: SessionId, index: u32, bytes: &[u8]) {
         if index == 0 {
             *self = Self { session, ..Self::default() };
         }
-        let follows = self.session == session && index as usize == self.bytes.len();
-        if !follows || self.total + bytes.len() > MESSAGE_BYTES {
+        let follows = self.session == session && index == self.count;
+        if !follows || self.bytes.len() + bytes.len() > MESSAGE_BYTES {
             *self = Self::default();
             return;
         }
-        self.total += bytes.len();
-        self.bytes.push(bytes);
+        self.count += 1;
+        self.bytes.extend_from_slice(bytes);
     }
 
     /// The parts of the message whose end came, if they are all there.
     pub(crate) fn finish(&mut self, session: SessionId, count: u32) -> Option<Self> {
         let parts = core::mem::take(self);
-        let all = parts.session == session && parts.bytes.len() == count as usize;
+        let all = parts.session == session && parts.count == count && count > 0;
         all.then_some(parts)
     }
 
     /// The payload of which this is the rest.
-    pub(crate) fn before(self, rest: &[u8]) -> Bytes {
-        let mut whole = BytesMut::with_capacity(self.total + rest.len());
-        self.bytes.iter().for_each(|part| whole.extend_from_slice(part));
-        whole.extend_from_slice(rest);
-        whole.freeze()
+    pub(crate) fn before(mut self, rest: &[u8]) -> Bytes {
+        self.bytes.extend_from_slice(rest);
+        self.bytes.freeze()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.count == 0
     }
 }
 

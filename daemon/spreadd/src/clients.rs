@@ -1,7 +1,7 @@
 //! The clients' side: their sockets, and the front.
 
 use crate::burst;
-use crate::connection::{Connection, Gate, READ_BYTES};
+use crate::connection::{Connection, Gate, READ_BYTES, WRITE_BYTES};
 use crate::pressure::{self, Pressure};
 use crate::settings::Settings;
 use crate::snapshot::{Session, Snapshots};
@@ -415,6 +415,7 @@ async fn read_from(hub: Rc<Hub>, id: ConnectionId, connection: Rc<Connection>) {
 }
 
 async fn write_on(hub: Rc<Hub>, id: ConnectionId, connection: Rc<Connection>) {
+    let mut blocked = true;
     loop {
         while !connection.has_more() {
             if connection.is_closing() {
@@ -422,13 +423,16 @@ async fn write_on(hub: Rc<Hub>, id: ConnectionId, connection: Rc<Connection>) {
             }
             connection.more.notified().await;
         }
-        if connection.writable().await.is_err() {
+        if !blocked {
+            tokio::task::yield_now().await;
+        } else if connection.writable().await.is_err() {
             return;
         }
         match connection.write() {
             // Nothing may be left: what was queued was written at once meanwhile.
-            Ok(0) => {}
+            Ok(0) => blocked = true,
             Ok(written) => {
+                blocked = written < WRITE_BYTES;
                 let now = hub.now();
                 hub.front.borrow_mut().written(now, id, written);
                 hub.press();

@@ -14,6 +14,8 @@ use tokio::sync::Notify;
 pub(crate) const READ_BYTES: usize = 64 << 10;
 /// Chunks written in one call.
 const CHUNKS: usize = 64;
+/// Bytes written to one client before others have their turn: somebody who reads fast could go on taking a large message else.
+pub(crate) const WRITE_BYTES: usize = 256 << 10;
 
 /// Whether connections are read.
 #[derive(Debug)]
@@ -144,14 +146,20 @@ impl Connection {
         }
     }
 
-    /// Writes what the kernel takes now; returns how many bytes that was.
+    /// Writes what the kernel takes now, somewhat above [`WRITE_BYTES`] at most; returns how many bytes that was.
     pub(crate) fn write(&self) -> io::Result<usize> {
         let mut queue = self.queue.borrow_mut();
         let mut total = 0;
-        while !queue.is_empty() {
+        while !queue.is_empty() && total < WRITE_BYTES {
             let mut slices = [IoSlice::new(&[]); CHUNKS];
-            let count = queue.len().min(CHUNKS);
-            slices.iter_mut().zip(queue.iter()).for_each(|(to, chunk)| *to = IoSlice::new(chunk));
+            let (mut count, mut room) = (0, WRITE_BYTES);
+            for (to, chunk) in slices.iter_mut().zip(queue.iter()) {
+                *to = IoSlice::new(&chunk[..chunk.len().min(room)]);
+                (count, room) = (count + 1, room - to.len());
+                if room == 0 {
+                    break;
+                }
+            }
             let written = rustix::io::writev(self.socket.get_ref(), &slices[..count]);
             let mut written = match written.map_err(io::Error::from) {
                 Ok(written) => written,
