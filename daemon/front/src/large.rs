@@ -11,6 +11,8 @@ use spread_wire::ids::{RequestNumber, SessionId};
 use spread_wire::link::{Multicast, RequestBody};
 use std::collections::VecDeque;
 
+/// Parts on their way at once, at most: what others send waits for these.
+const PARTS: usize = 4;
 /// The index of a part that does nothing: it stands for one that is not to be sent again.
 const NO_PART: u32 = u32::MAX;
 
@@ -152,11 +154,12 @@ impl Front {
         }
     }
 
-    /// Half of the window is for what others send. One part may always be on its way.
+    /// Half of the window is for what others send, and more if that is much. One part may always be on its way.
     fn may_feed(&self) -> bool {
         let first = self.requests.front().map(|held| held.number);
         let none = first.is_none_or(|first| first > self.lane.last_part);
-        let room = self.request_bytes + self.settings.part_bytes <= self.window.limit() / 2;
+        let most = (self.window.limit() / 2).min(PARTS * self.settings.part_bytes);
+        let room = self.request_bytes + self.settings.part_bytes <= most;
         !self.lane.messages.is_empty() && self.reads() && (none || room)
     }
 
