@@ -72,11 +72,29 @@ impl Arch {
     }
 }
 
+/// What programs are built for: a profile of the workspace's `Cargo.toml`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// To be tried on this machine: only what carries messages is optimised.
+    Up,
+    /// To be used elsewhere.
+    Quick,
+}
+
+impl Profile {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Quick => "quick",
+        }
+    }
+}
+
 /// Builds programs of packages and returns the folder they are in.
 ///
 /// # Errors
 /// The target can't be added, the C compiler for it is missing, or a package does not compile.
-pub fn build(packages: &[&str], arch: Arch) -> Result<PathBuf> {
+pub fn build(packages: &[&str], arch: Arch, profile: Profile) -> Result<PathBuf> {
     let what = format!("building static programs of {} for {}", packages.join(", "), arch.name());
     let step = Step::start(what);
     let target = arch.target();
@@ -87,14 +105,15 @@ pub fn build(packages: &[&str], arch: Arch) -> Result<PathBuf> {
         None => root.join("target"),
     };
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["build", "--quiet", "--locked", "--profile", "quick", "--target", target]);
+    command.args(["build", "--quiet", "--locked", "--target", target]);
+    command.args(["--profile", profile.name()]);
     for package in packages {
         command.args(["--package", package]);
     }
     arch.tools(&mut command)?;
     run::output(command.current_dir(root))?;
     step.done();
-    Ok(folder.join(target).join("quick"))
+    Ok(folder.join(target).join(profile.name()))
 }
 
 /// Compiles a single file that uses nothing but the standard library into a program for this machine.
