@@ -1,7 +1,7 @@
 //! Programs of this workspace without any library of the system, for images with nothing else in them.
 
 use crate::progress::Step;
-use crate::{elf, packages, run};
+use crate::{cross, elf, run};
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
@@ -44,17 +44,6 @@ impl Arch {
         }
     }
 
-    /// C compiler of another machine's programs, the flags it needs, and its package.
-    fn cross_compiler(self) -> (&'static str, &'static str, &'static str) {
-        match self {
-            Self::Amd64 => ("x86_64-linux-gnu-gcc", "", "gcc-x86-64-linux-gnu"),
-            // Its library of atomics asks glibc what the processor can.
-            Self::Arm64 => {
-                ("aarch64-linux-gnu-gcc", "-mno-outline-atomics", "gcc-aarch64-linux-gnu")
-            }
-        }
-    }
-
     /// Has cargo compile C and link for this architecture.
     fn tools(self, cargo: &mut Command) -> Result<()> {
         let target = self.target().replace('-', "_");
@@ -63,8 +52,7 @@ impl Arch {
             cargo.env(format!("CC_{target}"), "musl-gcc");
             return Ok(());
         }
-        let (compiler, flags, package) = self.cross_compiler();
-        packages::install_one(compiler, package)?;
+        let (compiler, flags) = cross::tools(self)?;
         cargo.env(format!("CC_{target}"), compiler).env(format!("CFLAGS_{target}"), flags);
         // Rust brings the linker and musl's start files.
         cargo.env(format!("CARGO_TARGET_{}_LINKER", target.to_uppercase()), "rust-lld");
