@@ -14,6 +14,9 @@ pub const KUBERNETES_VERSION: (u32, u32, u32) = (1, 34, 4);
 const VERSION_PACKAGES: [&str; 2] =
     ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"];
 
+/// Nobody debugs these commands, and the linker leaves such information out: not writing it spares a sixth of the time.
+const COMPILER_FLAGS: &str = "-gcflags=all=-dwarf=false";
+
 /// What says which versions the modules of the workspace have in common: with all their lock files.
 const WORKSPACE: [&str; 6] = [
     "go.work",
@@ -182,7 +185,7 @@ fn compile(module: Module, folder: &Path, step: &Step) -> Result<()> {
         _ => folder.to_owned(),
     };
     let mut child = go(module)
-        .args(["build", "-v", "-p", "2", "-trimpath", "-mod=readonly", "-ldflags"])
+        .args(["build", "-v", "-p", "2", "-trimpath", "-mod=readonly", COMPILER_FLAGS, "-ldflags"])
         .arg(module.linker_flags())
         .arg("-o")
         .arg(out)

@@ -13,6 +13,7 @@ mod cluster;
 mod containerd;
 mod control_plane;
 mod coredns;
+mod cross;
 mod elf;
 pub mod elsewhere;
 pub mod example;

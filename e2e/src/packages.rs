@@ -57,7 +57,10 @@ pub(crate) fn install_one(program: &str, package: &str) -> Result<()> {
     if run::on_path(program) {
         return Ok(());
     }
-    ensure!(run::on_path("apt-get"), "`{program}` is missing: install {package}");
+    ensure!(
+        run::on_path("apt-get") && rustix::process::geteuid().is_root(),
+        "`{program}` is missing: install it, on Debian as root with `apt-get install {package}`"
+    );
     install_all(&[package])
 }
 

@@ -1,15 +1,17 @@
 //! The images of this project, from static programs, under the names that the chart and the examples use.
 
 use crate::image::{Image, USER};
-use crate::static_build::{self, Arch};
+use crate::static_build::{self, Arch, Profile};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
 /// Where images would be pulled from; these are on the nodes already.
 const REGISTRY: &str = "ghcr.io/spread-operator";
 
-/// Packages with the programs of all images, and with those for people.
-const PACKAGES: [&str; 4] = ["spreadd", "spread-tools", "spread-operator", "kubectl-spread"];
+/// Packages with the programs of all images.
+const IN_IMAGES: [&str; 3] = ["spreadd", "spread-tools", "spread-operator"];
+/// With what people run on this machine.
+const ON_THIS_MACHINE: [&str; 4] = ["spreadd", "spread-tools", "spread-operator", "kubectl-spread"];
 
 /// An image: its name, and the programs in it, the first of which is started.
 struct Recipe {
@@ -39,20 +41,24 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Builds all of them for this machine.
-    ///
-    /// # Errors
-    /// As [`Programs::build_for`].
-    pub fn build() -> Result<Self> {
-        Self::build_for(Arch::here()?)
-    }
-
-    /// Builds all of them.
+    /// Builds all of them, to be tried on this machine.
     ///
     /// # Errors
     /// As [`static_build::build`]; or one of them is not static, or not for this architecture.
+    pub fn build() -> Result<Self> {
+        Self::build_as(&ON_THIS_MACHINE, Arch::here()?, Profile::Up)
+    }
+
+    /// Builds those of images, to be used elsewhere.
+    ///
+    /// # Errors
+    /// As [`Programs::build`].
     pub fn build_for(arch: Arch) -> Result<Self> {
-        let programs = Self { folder: static_build::build(&PACKAGES, arch)?, arch };
+        Self::build_as(&IN_IMAGES, arch, Profile::Quick)
+    }
+
+    fn build_as(packages: &[&str], arch: Arch, profile: Profile) -> Result<Self> {
+        let programs = Self { folder: static_build::build(packages, arch, profile)?, arch };
         for program in RECIPES.iter().flat_map(|recipe| recipe.programs) {
             static_build::check(&programs.path(program), arch)?;
         }

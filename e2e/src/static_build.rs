@@ -1,7 +1,7 @@
 //! Programs of this workspace without any library of the system, for images with nothing else in them.
 
 use crate::progress::Step;
-use crate::{elf, packages, run};
+use crate::{cross, elf, run};
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
@@ -44,17 +44,6 @@ impl Arch {
         }
     }
 
-    /// C compiler of another machine's programs, the flags it needs, and its package.
-    fn cross_compiler(self) -> (&'static str, &'static str, &'static str) {
-        match self {
-            Self::Amd64 => ("x86_64-linux-gnu-gcc", "", "gcc-x86-64-linux-gnu"),
-            // Its library of atomics asks glibc what the processor can.
-            Self::Arm64 => {
-                ("aarch64-linux-gnu-gcc", "-mno-outline-atomics", "gcc-aarch64-linux-gnu")
-            }
-        }
-    }
-
     /// Has cargo compile C and link for this architecture.
     fn tools(self, cargo: &mut Command) -> Result<()> {
         let target = self.target().replace('-', "_");
@@ -63,8 +52,7 @@ impl Arch {
             cargo.env(format!("CC_{target}"), "musl-gcc");
             return Ok(());
         }
-        let (compiler, flags, package) = self.cross_compiler();
-        packages::install_one(compiler, package)?;
+        let (compiler, flags) = cross::tools(self)?;
         cargo.env(format!("CC_{target}"), compiler).env(format!("CFLAGS_{target}"), flags);
         // Rust brings the linker and musl's start files.
         cargo.env(format!("CARGO_TARGET_{}_LINKER", target.to_uppercase()), "rust-lld");
@@ -72,11 +60,29 @@ impl Arch {
     }
 }
 
+/// What programs are built for: a profile of the workspace's `Cargo.toml`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// To be tried on this machine: only what carries messages is optimised.
+    Up,
+    /// To be used elsewhere.
+    Quick,
+}
+
+impl Profile {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Quick => "quick",
+        }
+    }
+}
+
 /// Builds programs of packages and returns the folder they are in.
 ///
 /// # Errors
 /// The target can't be added, the C compiler for it is missing, or a package does not compile.
-pub fn build(packages: &[&str], arch: Arch) -> Result<PathBuf> {
+pub fn build(packages: &[&str], arch: Arch, profile: Profile) -> Result<PathBuf> {
     let what = format!("building static programs of {} for {}", packages.join(", "), arch.name());
     let step = Step::start(what);
     let target = arch.target();
@@ -87,14 +93,15 @@ pub fn build(packages: &[&str], arch: Arch) -> Result<PathBuf> {
         None => root.join("target"),
     };
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["build", "--quiet", "--locked", "--profile", "quick", "--target", target]);
+    command.args(["build", "--quiet", "--locked", "--target", target]);
+    command.args(["--profile", profile.name()]);
     for package in packages {
         command.args(["--package", package]);
     }
     arch.tools(&mut command)?;
     run::output(command.current_dir(root))?;
     step.done();
-    Ok(folder.join(target).join("quick"))
+    Ok(folder.join(target).join(profile.name()))
 }
 
 /// Compiles a single file that uses nothing but the standard library into a program for this machine.

@@ -91,9 +91,11 @@ fn tests(variable: &str, value: &OsStr, filter: Option<&str>) -> Result<()> {
     Ok(())
 }
 
+/// With the features of the whole workspace: after `cargo test --workspace` nothing is built again.
 fn cargo_test() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["test", "--locked", "--package", "spread-e2e", "--tests", "--"]);
+    cargo.args(["test", "--workspace", "--locked", "--test", "control_plane"]);
+    cargo.args(["--test", "cluster", "--"]);
     cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")));
     cargo
 }

@@ -16,7 +16,8 @@ pub fn missing_nodes() -> Result<Option<String>> {
 
 /// The operator against an API server with Kubernetes' own controllers.
 pub fn api_server_tests() -> Result<()> {
-    check(&mut cargo(&["test", "--locked", "-p", "spread-operator", "--", "--ignored"]))
+    let tests = ["test", "--workspace", "--locked", "--test", "api_server", "--", "--ignored"];
+    check(&mut cargo(&tests))
 }
 
 /// Rings in pods on three nodes of their own.

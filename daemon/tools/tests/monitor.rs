@@ -113,11 +113,13 @@ fn help_has_examples() {
     assert_eq!(output.status.code(), Some(2));
 }
 
-/// The daemon as it is now, beside the monitor.
+/// The daemon as it is now, beside the monitor, with the features that tests of the whole workspace have: after
+/// `cargo test --workspace` nothing is built again.
 fn spreadd() -> PathBuf {
     let folder = Path::new(env!("CARGO_BIN_EXE_spread-monitor")).parent().expect("a folder");
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--locked", "-p", "spreadd", "--bin", "spreadd", "--target-dir"])
+        .args(["build", "--quiet", "--locked", "--workspace", "--bin", "spreadd"])
+        .args(["--test", "monitor", "--target-dir"])
         .arg(folder.parent().expect("the target folder"))
         .status();
     assert!(status.is_ok_and(|status| status.success()), "spreadd is built");

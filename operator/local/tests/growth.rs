@@ -16,12 +16,14 @@ const MESSAGES: usize = 10_000;
 const FIRST: usize = 3_000;
 const SECOND: usize = 6_000;
 
-/// Builds the daemon beside the program under test.
+/// Builds the daemon beside the program under test, with the features that tests of the whole workspace have: after
+/// `cargo test --workspace` nothing is built again.
 fn spreadd() -> PathBuf {
     let folder = Path::new(env!("CARGO_BIN_EXE_spread-local")).parent().unwrap().to_owned();
     let target = folder.parent().unwrap();
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--locked", "-p", "spreadd", "--bin", "spreadd", "--target-dir"])
+        .args(["build", "--quiet", "--locked", "--workspace", "--bin", "spreadd"])
+        .args(["--test", "growth", "--target-dir"])
         .arg(target)
         .status()
         .unwrap();

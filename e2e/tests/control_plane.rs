@@ -1,4 +1,5 @@
-//! The control plane on loopback. `cargo e2e test` runs these; alone: `cargo test -p spread-e2e -- --ignored`.
+//! The control plane on loopback. `cargo e2e test` runs these; alone:
+//! `cargo test -p spread-e2e --test control_plane -- --ignored`.
 
 #![allow(clippy::unwrap_used, reason = "helpers of a test fail it")]
 
