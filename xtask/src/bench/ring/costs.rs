@@ -1,6 +1,8 @@
 //! Where a message's time goes: what the ring does for one, and what the processor does meanwhile.
 
 use super::Bench;
+use super::picture::Bar;
+use super::stacks::{self, Doing};
 use crate::bench::daemons::Cluster;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -15,16 +17,17 @@ const SAMPLES: &str = "997";
 /// Functions that are listed.
 const FUNCTIONS: usize = 25;
 
-/// Measures, and tells it as text.
-pub fn run(bench: &Bench) -> Result<String> {
+/// Measures, and tells it as text; with `perf` as bars, too.
+pub fn run(bench: &Bench) -> Result<(String, Vec<Bar>)> {
     let mut text = String::from("Where a message's time goes\n");
+    let mut bars = Vec::new();
     for (daemons, bytes) in CELLS {
-        one(bench, daemons, bytes, &mut text)?;
+        bars.extend(one(bench, daemons, bytes, &mut text)?);
     }
-    Ok(text)
+    Ok((text, bars))
 }
 
-fn one(bench: &Bench, daemons: usize, bytes: usize, text: &mut String) -> Result<()> {
+fn one(bench: &Bench, daemons: usize, bytes: usize, text: &mut String) -> Result<Option<Bar>> {
     let binaries = bench.binaries.sealing(false);
     let mut cluster = Cluster::new(&binaries, daemons)?;
     cluster.start_all(0..daemons)?;
@@ -56,7 +59,12 @@ fn one(bench: &Bench, daemons: usize, bytes: usize, text: &mut String) -> Result
             writeln!(text, "  {name} of all daemons per message: {:.3}", count / sent)?;
         }
     }
-    watching.report(sent, text)
+    let shares = watching.report(sent, text)?;
+    let (name, microseconds) = (format!("{daemons} daemons, {bytes} B"), spent / sent);
+    for (doing, share) in shares.iter().flatten() {
+        writeln!(text, "  {:6.2} us  {}", microseconds * share, doing.name())?;
+    }
+    Ok(shares.map(|shares| Bar { name, microseconds, shares }))
 }
 
 /// Counters of all daemons, summed; empty for daemons without our admin endpoint.
@@ -99,11 +107,13 @@ impl Watching {
             "-o",
             &calls.to_string_lossy(),
         ]);
-        let profile = perf(&["record", "-q", "-F", SAMPLES, "-o", &profile.to_string_lossy()]);
+        let profile =
+            perf(&["record", "-q", "-g", "-F", SAMPLES, "-o", &profile.to_string_lossy()]);
         Ok(Self { calls, profile, folder })
     }
 
-    fn report(mut self, sent: f64, text: &mut String) -> Result<()> {
+    /// Returns which parts of the time went where, if there is a profile.
+    fn report(mut self, sent: f64, text: &mut String) -> Result<Option<Vec<(Doing, f64)>>> {
         for mut child in self.calls.take().into_iter().chain(self.profile.take()) {
             child.wait()?;
         }
@@ -118,23 +128,21 @@ impl Watching {
             }
         }
         let profile = self.folder.join("profile");
-        for (what, most) in [("comm,dso", 12), ("symbol", FUNCTIONS)] {
-            let output = Command::new("perf")
-                .args(["report", "--stdio", "--no-children", "--sort", what, "-i"])
-                .arg(&profile)
-                .output();
-            let Ok(output) = output else {
-                writeln!(text, "  (no profile: `perf` is not installed)")?;
-                break;
-            };
-            let shown = String::from_utf8_lossy(&output.stdout).into_owned();
-            let lines = shown.lines().map(str::trim_end).filter(|line| !line.is_empty());
-            for line in lines.filter(|line| !line.starts_with('#')).take(most) {
-                // Behind each line perf prints columns that have nothing here.
-                writeln!(text, "  {}", line.trim_matches([' ', '-']))?;
-            }
+        let perf = |arguments: &[&str]| {
+            let output = Command::new("perf").args(arguments).arg("-i").arg(&profile).output();
+            output.ok().map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+        };
+        let by_symbol = ["report", "--stdio", "--no-children", "-g", "none", "--sort", "symbol"];
+        let Some(shown) = perf(&by_symbol) else {
+            writeln!(text, "  (no profile: `perf` is not installed)")?;
+            return Ok(None);
+        };
+        let lines = shown.lines().map(str::trim_end).filter(|line| !line.is_empty());
+        for line in lines.filter(|line| !line.starts_with('#')).take(FUNCTIONS) {
+            // Behind each line perf prints columns that have nothing here.
+            writeln!(text, "  {}", line.trim_matches([' ', '-']))?;
         }
-        Ok(())
+        Ok(perf(&["script", "-F", "ip,sym"]).and_then(|script| stacks::shares(&script)))
     }
 }
 

@@ -8,14 +8,16 @@ mod cells;
 mod costs;
 mod figure;
 mod latency;
+mod picture;
 mod scale;
 mod sessions;
+mod stacks;
 
 use super::daemons::{Binaries, Options};
 use super::{cpu, unit};
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
 use figure::Figure;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What to measure.
 #[derive(clap::Args)]
@@ -37,6 +39,9 @@ pub struct Arguments {
     /// Seconds of each run; 3, or 2 with --quick.
     #[arg(long)]
     seconds: Option<f64>,
+    /// Draw where a message's time goes, as SVG (part `costs`).
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
     /// Write the figures as JSON, too.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -67,6 +72,14 @@ pub struct Bench {
     quick: bool,
 }
 
+/// Draws the picture, where it is wanted and there was a profile.
+fn draw(bars: &[picture::Bar], file: Option<&Path>) -> Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    ensure!(!bars.is_empty(), "no picture: there is no profile without `perf`");
+    std::fs::write(file, picture::draw(bars, &cpu::machine()))
+        .with_context(|| format!("{} can't be written", file.display()))
+}
+
 /// Measures and prints.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let binaries = Binaries::find(&arguments.options)?;
@@ -93,7 +106,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             Part::Latency => latency::run(&bench, &mut show)?,
             Part::Sessions => sessions::run(&bench, &mut show)?,
             Part::Scale => scale::run(&bench, &mut show)?,
-            Part::Costs => texts.push(costs::run(&bench)?),
+            Part::Costs => {
+                let (text, bars) = costs::run(&bench)?;
+                texts.push(text);
+                draw(&bars, arguments.picture.as_deref())?;
+            }
         }
     }
     texts.iter().for_each(|text| println!("\n{text}"));
