@@ -21,7 +21,8 @@ pub use keys::{KEY_BYTES, Key, KeyFileError, parse_keys};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Prk, Salt};
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
+use core::ops::Range;
 use replay::Window;
 use spread_wire::ids::{BootId, RingNumber, Slot};
 use std::collections::BTreeMap;
@@ -67,6 +68,17 @@ pub struct Opened {
     pub boot: BootId,
     /// What its ring handed out.
     pub packet: Bytes,
+}
+
+/// Who sealed a packet, and where in its envelope it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inside {
+    /// Sender's slot.
+    pub slot: Slot,
+    /// Sender's boot id.
+    pub boot: BootId,
+    /// What its ring handed out, in the opened envelope.
+    pub packet: Range<usize>,
 }
 
 /// Seals own packets and opens others'.
@@ -198,6 +210,12 @@ impl Seal {
 
     /// Opens an envelope.
     pub fn open(&mut self, mut envelope: BytesMut) -> Result<Opened, OpenError> {
+        let Inside { slot, boot, packet } = self.open_in_place(&mut envelope)?;
+        Ok(Opened { slot, boot, packet: envelope.freeze().slice(packet) })
+    }
+
+    /// Opens an envelope where it is; after an error its bytes are of no use.
+    pub fn open_in_place(&mut self, envelope: &mut [u8]) -> Result<Inside, OpenError> {
         if envelope.len() < HEADER_BYTES || envelope[0] != MAGIC {
             return Err(OpenError::Malformed);
         }
@@ -205,7 +223,7 @@ impl Seal {
             return Err(OpenError::UnknownVersion);
         }
         let head: [u8; HEADER_BYTES] = core::array::from_fn(|at| envelope[at]);
-        envelope.advance(HEADER_BYTES);
+        let mut end = envelope.len();
         let (id, newest) = (number(&head[2..6]) as u32, number(&head[6..10]) as u32);
         let ring = number(&head[10..14]) as u32;
         let (slot, boot) = (Slot(number(&head[14..16]) as u16), BootId(number(&head[16..32])));
@@ -233,9 +251,9 @@ impl Seal {
             return Err(OpenError::UnknownKey);
         };
         if let Some(key) = &sender.key {
-            let opened = key.open_in_place(nonce(counter), Aad::from(&head), &mut envelope);
-            let length = opened.map_err(|_| OpenError::WrongKey)?.len();
-            envelope.truncate(length);
+            let sealed = &mut envelope[HEADER_BYTES..];
+            let opened = key.open_in_place(nonce(counter), Aad::from(&head), sealed);
+            end = HEADER_BYTES + opened.map_err(|_| OpenError::WrongKey)?.len();
         }
         if !sender.window.admit(counter) {
             return Err(OpenError::Replayed);
@@ -243,7 +261,7 @@ impl Seal {
         if self.newest.len() < SENDERS {
             self.newest.insert((slot, boot), newest);
         }
-        Ok(Opened { slot, boot, packet: envelope.freeze() })
+        Ok(Inside { slot, boot, packet: HEADER_BYTES..end })
     }
 }
 

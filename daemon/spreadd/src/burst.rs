@@ -1,21 +1,23 @@
 //! The UDP socket: bursts of equal packets in one call, batches on receipt.
 
+use crate::buffers::{BUFFER_BYTES, Buffers};
 use crate::watched::{Watched, watch};
 use anyhow::{Context, Result};
-use bytes::BytesMut;
+use bytes::Bytes;
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 use std::io::{ErrorKind, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
+use std::ops::Range;
 use tokio::io::Interest;
 
 /// Kernel buffers asked for, in bytes.
 const SOCKET_BYTES: usize = 8 << 20;
 /// Most bytes of one burst.
 const BURST_BYTES: usize = 60_000;
-/// Bytes of one receive buffer: a burst put together again by the kernel.
-const RECEIVE_BYTES: usize = 1 << 16;
 /// Receive buffers handed to the kernel at a time.
 const RECEIVE_BATCH: usize = 8;
+/// Packets of a burst are mostly no smaller.
+const LEAST_STRIDE: usize = 1 << 10;
 
 /// The address of a listener for both families, where this machine has both.
 pub(crate) fn any_family() -> IpAddr {
@@ -41,7 +43,7 @@ fn bind(address: SocketAddr) -> std::io::Result<std::net::UdpSocket> {
 pub(crate) struct RingSocket {
     socket: Watched,
     state: UdpSocketState,
-    buffers: Vec<u8>,
+    receive: Receive,
     /// Packets the kernel did not take.
     pub(crate) unsent: u64,
     segments: usize,
@@ -72,9 +74,9 @@ impl RingSocket {
         tracing::info!(
             "ring packets on UDP {address}, receive buffer {granted} bytes, bursts of up to {segments} packets"
         );
-        let buffers = vec![0; RECEIVE_BYTES * RECEIVE_BATCH];
+        let receive = Receive::new();
         let socket = watch(socket, Interest::READABLE)?;
-        Ok(Self { socket, state, buffers, unsent: 0, segments, multicast: None })
+        Ok(Self { socket, state, receive, unsent: 0, segments, multicast: None })
     }
 
     /// Takes part in multicast: what is sent to the group leaves by the interface of `own`, and what comes is received.
@@ -148,44 +150,64 @@ impl RingSocket {
         }
     }
 
-    /// Takes what has arrived, one batch of each socket; `false`: nothing more is there.
-    pub(crate) fn receive(&mut self, mut take: impl FnMut(SocketAddr, BytesMut)) -> bool {
+    /// Takes what has arrived, one batch of each socket; `false`: nothing more is there. `open` says who sent an envelope, and where in it
+    /// the packet is; `take` gets it.
+    pub(crate) fn receive<T>(
+        &mut self,
+        mut open: impl FnMut(SocketAddr, &mut [u8]) -> Option<(T, Range<usize>)>,
+        mut take: impl FnMut(SocketAddr, T, Bytes),
+    ) -> bool {
         // Data comes by multicast, and the token behind it by the other.
-        let multicast = self.multicast.as_ref();
-        let more = multicast.is_some_and(|(socket, state)| {
-            receive_batch(socket, state, &mut self.buffers, &mut take)
-        });
-        receive_batch(&self.socket, &self.state, &mut self.buffers, &mut take) || more
+        let (receive, multicast) = (&mut self.receive, self.multicast.as_ref());
+        let more = multicast
+            .is_some_and(|(socket, state)| receive.batch(socket, state, &mut open, &mut take));
+        receive.batch(&self.socket, &self.state, &mut open, &mut take) || more
     }
 }
 
-/// Takes a batch if something may be there; returns whether there may be more.
-fn receive_batch(
-    socket: &Watched,
-    state: &UdpSocketState,
-    buffers: &mut [u8],
-    take: &mut impl FnMut(SocketAddr, BytesMut),
-) -> bool {
-    let mut metas = [RecvMeta::default(); RECEIVE_BATCH];
-    let mut slices: Vec<IoSliceMut<'_>> =
-        buffers.chunks_mut(RECEIVE_BYTES).map(IoSliceMut::new).collect();
-    let mut count = 0;
-    let received = socket.try_io(Interest::READABLE, |socket| {
-        count = state.recv(socket.into(), &mut slices, &mut metas)?;
-        // A batch that is not full was all: what comes later is an event of its own.
-        if count == RECEIVE_BATCH { Ok(()) } else { Err(ErrorKind::WouldBlock.into()) }
-    });
-    for (meta, buffer) in metas.iter().zip(buffers.chunks(RECEIVE_BYTES)).take(count) {
-        // A socket of both families shows IPv4 addresses inside IPv6 ones.
-        let from = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
-        // The packets of a burst share one buffer, and go together as they become stable.
-        let mut burst = BytesMut::from(&buffer[..meta.len]);
-        while burst.len() > meta.stride {
-            take(from, burst.split_to(meta.stride.max(1)));
-        }
-        if !burst.is_empty() {
-            take(from, burst);
-        }
+/// What packets are received into.
+struct Receive {
+    buffers: Buffers,
+    current: [Vec<u8>; RECEIVE_BATCH],
+}
+
+impl Receive {
+    fn new() -> Self {
+        let buffers = Buffers::default();
+        let current = core::array::from_fn(|_| buffers.one());
+        Self { buffers, current }
     }
-    received.is_ok()
+
+    /// Takes a batch if something may be there; returns whether there may be more.
+    fn batch<T>(
+        &mut self,
+        socket: &Watched,
+        state: &UdpSocketState,
+        open: &mut impl FnMut(SocketAddr, &mut [u8]) -> Option<(T, Range<usize>)>,
+        take: &mut impl FnMut(SocketAddr, T, Bytes),
+    ) -> bool {
+        let mut metas = [RecvMeta::default(); RECEIVE_BATCH];
+        let mut slices = self.current.each_mut().map(|buffer| IoSliceMut::new(buffer));
+        let mut count = 0;
+        let received = socket.try_io(Interest::READABLE, |socket| {
+            count = state.recv(socket.into(), &mut slices, &mut metas)?;
+            // A batch that is not full was all: what comes later is an event of its own.
+            if count == RECEIVE_BATCH { Ok(()) } else { Err(ErrorKind::WouldBlock.into()) }
+        });
+        let mut packets = Vec::with_capacity(BUFFER_BYTES / LEAST_STRIDE);
+        for (meta, buffer) in metas.iter().zip(&mut self.current).take(count) {
+            // A socket of both families shows IPv4 addresses inside IPv6 ones.
+            let from = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
+            let stride = meta.stride.max(1);
+            for (index, envelope) in buffer[..meta.len].chunks_mut(stride).enumerate() {
+                if let Some((who, Range { start, end })) = open(from, envelope) {
+                    packets.push((who, index * stride + start..index * stride + end));
+                }
+            }
+            // The packets of a burst share one buffer, and go together as they become stable.
+            let burst = self.buffers.take(buffer, meta.len);
+            packets.drain(..).for_each(|(who, packet)| take(from, who, burst.slice(packet)));
+        }
+        received.is_ok()
+    }
 }

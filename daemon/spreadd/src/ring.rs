@@ -13,7 +13,7 @@ use spread_engine::{Daemon, DaemonOutput, LinkId};
 use spread_ring::{
     Configuration, ConfigurationKind, Destination, Output, Received, Refusal, Trace,
 };
-use spread_seal::{Key, OpenError, Opened, Seal};
+use spread_seal::{Inside, Key, OpenError, Seal};
 use spread_wire::ids::{RingNumber, Slot};
 use spread_wire::link::{LinkEvent, Request};
 use spread_wire::time::Instant;
@@ -326,17 +326,19 @@ impl Driver {
 
     fn receive(&mut self) {
         for _ in 0..BATCHES_PER_TURN {
-            let mut arrived = Vec::new();
-            let more = self.socket.receive(|from, packet| arrived.push((from, packet)));
-            let mut received = Vec::with_capacity(arrived.len());
-            for (from, envelope) in arrived {
-                match self.seal.open(envelope) {
-                    Ok(Opened { slot, boot, packet }) => {
-                        received.push(Received { from, slot, boot, packet });
-                    }
-                    Err(error) => self.not_opened(from, error),
+            let (mut received, mut refused) = (Vec::new(), Vec::new());
+            let seal = &mut self.seal;
+            let open = |from, envelope: &mut [u8]| match seal.open_in_place(envelope) {
+                Ok(Inside { slot, boot, packet }) => Some(((slot, boot), packet)),
+                Err(error) => {
+                    refused.push((from, error));
+                    None
                 }
-            }
+            };
+            let more = self.socket.receive(open, |from, (slot, boot), packet| {
+                received.push(Received { from, slot, boot, packet });
+            });
+            refused.into_iter().for_each(|(from, error)| self.not_opened(from, error));
             if !received.is_empty() {
                 self.daemon.handle_received(self.clock.now(), received);
                 self.carry_out();
