@@ -20,8 +20,8 @@ const NO_PART: u32 = u32::MAX;
 #[derive(Debug, Default)]
 pub(crate) struct Lane {
     messages: VecDeque<Large>,
-    /// The last request of a part.
-    last_part: RequestNumber,
+    /// Requests of parts on their way: as many as fit half of the window at most.
+    under_way: VecDeque<RequestNumber>,
     /// A session may be read again.
     resumed: bool,
 }
@@ -142,7 +142,7 @@ impl Front {
                 large.parts += 1;
                 large.sent += part_bytes;
                 let bytes = large.message.payload.slice(from..large.sent);
-                self.lane.last_part = number;
+                self.lane.under_way.push_back(number);
                 RequestBody::Part { session, index, bytes }
             } else {
                 large.end = Some(number);
@@ -154,17 +154,18 @@ impl Front {
         }
     }
 
-    /// Half of the window is for what others send, and more if that is much. One part may always be on its way.
+    /// Half of the window is for what others send, and more if that is much. One part may always be on its way. An endpoint in another
+    /// process hears of a part only when all daemons have it, which takes long in an idle ring: there the window alone counts.
     fn may_feed(&self) -> bool {
-        let first = self.requests.front().map(|held| held.number);
-        let none = first.is_none_or(|first| first > self.lane.last_part);
-        let most = (self.window.limit() / 2).min(PARTS * self.settings.part_bytes);
-        let room = self.request_bytes + self.settings.part_bytes <= most;
-        !self.lane.messages.is_empty() && self.reads() && (none || room)
+        let room = self.request_bytes + self.settings.part_bytes <= self.window.limit() / 2;
+        let parts = self.lane.under_way.len();
+        let few = parts < PARTS || self.settings.reattaches;
+        self.sends_large() && self.reads() && (parts == 0 || room && few)
     }
 
     /// Requests up to this one are in the order: sessions whose large message is among them go on.
     pub(crate) fn large_ordered(&mut self, number: RequestNumber) {
+        while self.lane.under_way.pop_front_if(|part| *part <= number).is_some() {}
         let done = |large: &Large| large.end.is_some_and(|end| end <= number);
         while let Some(at) = self.lane.messages.iter().position(done) {
             let Some(large) = self.lane.messages.remove(at) else { return };

@@ -125,7 +125,8 @@ impl Settings {
     pub(crate) fn part_large(&mut self, random: &mut Random) {
         if random.chance(350) {
             self.large_bytes = random.pick(&[60, 150, 400, 1500]);
-            self.part_bytes = random.pick(&[20, 60, 150, 500]);
+            // A message of 20 kB in parts that go few at a time has to come to its end.
+            self.part_bytes = random.pick(&[50, 150, 500, 2000]);
         }
     }
 
