@@ -142,7 +142,7 @@ impl Poller {
                 }
                 before => {
                     let news = &cluster.news;
-                    let poll = self.start(key, target, orders, &credentials, news, before);
+                    let poll = self.start(key, target, orders, news, (&credentials, before));
                     cluster.polls.insert(poll.target.pod_uid.clone(), poll);
                 }
             }
@@ -172,9 +172,8 @@ impl Poller {
         cluster: &ClusterKey,
         target: Target,
         orders: Orders,
-        credentials: &Credentials,
         news: &Arc<watch::Sender<u64>>,
-        before: Option<&Poll>,
+        (credentials, before): (&Credentials, Option<&Poll>),
     ) -> Poll {
         let target = Arc::new(target);
         // What it said before stays said, and until it has read the new certificate it is spoken to as before.
