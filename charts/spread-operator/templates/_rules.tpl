@@ -30,7 +30,7 @@
   verbs: [create, patch]
 - apiGroups: [cert-manager.io]
   resources: [certificates]
-  verbs: [get, create, patch]
+  verbs: [get, create, patch, delete]
 {{- end }}
 
 {{/* What it asks of the whole cluster: nodes, for placement PerNode; namespaces, for copies of client ConfigMaps. */}}

@@ -2,6 +2,7 @@
 //! a pass over an object takes what is known. So a daemon that hangs delays nobody.
 
 use crate::ask::{Asker, Orders};
+use crate::connectors::Connectors;
 use crate::metrics::Metrics;
 use spread_plan::DaemonReport;
 use std::collections::BTreeMap;
@@ -54,12 +55,10 @@ pub enum Answer {
     Says(DaemonReport),
 }
 
-/// What one cluster's daemons are asked with, and how quickly.
-pub struct Round<'a> {
-    /// The daemons.
-    pub targets: Vec<Target>,
-    /// How they are spoken to.
-    pub credentials: &'a Credentials,
+/// Which of a cluster's daemons are asked, and how quickly.
+pub struct Round {
+    /// The daemons, and how each is spoken to.
+    pub targets: Vec<(Target, Credentials)>,
     /// Nothing is to come: they are asked in turn.
     pub at_rest: bool,
     /// Changes when something about the pods does, so that daemons are asked at once and often again.
@@ -71,6 +70,9 @@ struct Poll {
     answer: Arc<Mutex<Answer>>,
     orders: watch::Sender<Orders>,
     task: JoinHandle<()>,
+    /// Of the newest of its connectors.
+    fingerprint: u64,
+    connectors: Arc<Connectors>,
 }
 
 impl Drop for Poll {
@@ -80,7 +82,6 @@ impl Drop for Poll {
 }
 
 struct Cluster {
-    fingerprint: u64,
     revision: u64,
     polls: BTreeMap<String, Poll>,
     /// Counts what changed at any of the daemons.
@@ -114,39 +115,34 @@ impl Poller {
     }
 
     /// From now on these daemons of a cluster are asked.
-    pub fn watch(&self, key: &ClusterKey, round: Round<'_>) {
-        let Round { mut targets, credentials, at_rest, revision } = round;
-        targets.sort_unstable_by(|one, other| one.server_name.cmp(&other.server_name));
+    pub fn watch(&self, key: &ClusterKey, round: Round) {
+        let Round { mut targets, at_rest, revision } = round;
+        targets.sort_unstable_by(|(one, _), (other, _)| one.server_name.cmp(&other.server_name));
         let addresses: Arc<str> = addresses(&targets).into();
         let mut clusters = self.clusters();
         let cluster = clusters.entry(key.clone()).or_insert_with(|| Cluster {
-            fingerprint: credentials.fingerprint,
             revision,
             polls: BTreeMap::new(),
             news: Arc::default(),
         });
-        if std::mem::replace(&mut cluster.fingerprint, credentials.fingerprint)
-            != credentials.fingerprint
-        {
-            cluster.polls.clear();
-        }
-        cluster.polls.retain(|_, poll| targets.contains(&poll.target));
+        cluster.polls.retain(|_, poll| targets.iter().any(|(target, _)| *target == *poll.target));
         if std::mem::replace(&mut cluster.revision, revision) != revision {
             cluster.news.send_modify(|news| *news += 1);
         }
         let daemons = targets.len();
-        for (turn, target) in targets.into_iter().enumerate() {
+        for (turn, daemon) in targets.into_iter().enumerate() {
             let orders = Orders { addresses: Arc::clone(&addresses), at_rest, turn, daemons };
-            match cluster.polls.get(&target.pod_uid) {
-                Some(poll) => {
+            match cluster.polls.get(&daemon.0.pod_uid) {
+                Some(poll) if poll.fingerprint == daemon.1.fingerprint => {
                     poll.orders.send_if_modified(|before| {
                         let differs = *before != orders;
                         *before = orders;
                         differs
                     });
                 }
-                None => {
-                    let poll = self.start(key, target, orders, credentials, &cluster.news);
+                before => {
+                    let news = &cluster.news;
+                    let poll = self.start(key, daemon, orders, news, before);
                     cluster.polls.insert(poll.target.pod_uid.clone(), poll);
                 }
             }
@@ -174,17 +170,21 @@ impl Poller {
     fn start(
         &self,
         cluster: &ClusterKey,
-        target: Target,
+        (target, credentials): (Target, Credentials),
         orders: Orders,
-        credentials: &Credentials,
         news: &Arc<watch::Sender<u64>>,
+        before: Option<&Poll>,
     ) -> Poll {
-        let (target, answer) = (Arc::new(target), Arc::new(Mutex::new(Answer::Unasked)));
+        let target = Arc::new(target);
+        // What it said before stays said, and until it has read the new certificate it is spoken to as before.
+        let answer = before.map(|poll| Arc::clone(&poll.answer)).unwrap_or_default();
+        let newest = TlsConnector::from(credentials.config);
+        let connectors = Arc::new(Connectors::new(newest, before.map(|poll| &*poll.connectors)));
         let (orders, ordered) = watch::channel(orders);
         let asker = Asker {
             cluster: cluster.clone(),
             target: Arc::clone(&target),
-            tls: TlsConnector::from(Arc::clone(&credentials.config)),
+            connectors: Arc::clone(&connectors),
             answer: Arc::clone(&answer),
             orders: ordered,
             heard: news.subscribe(),
@@ -194,13 +194,14 @@ impl Poller {
             places: Arc::clone(&self.places),
             silent_places: Arc::clone(&self.silent_places),
         };
-        Poll { target, answer, orders, task: tokio::spawn(asker.ask_always()) }
+        let (fingerprint, task) = (credentials.fingerprint, tokio::spawn(asker.ask_always()));
+        Poll { target, answer, orders, task, fingerprint, connectors }
     }
 }
 
 /// Addresses by slot, as daemons take them.
-fn addresses(targets: &[Target]) -> String {
+fn addresses(targets: &[(Target, Credentials)]) -> String {
     let slots: BTreeMap<&str, [IpAddr; 1]> =
-        targets.iter().map(|target| (&*target.slot, [target.address.ip()])).collect();
+        targets.iter().map(|(target, _)| (&*target.slot, [target.address.ip()])).collect();
     serde_json::to_string(&slots).unwrap_or_default()
 }

@@ -1,10 +1,12 @@
 //! One daemon that is asked: at once and often after anything changed, more and more seldom while nothing does.
 
 use crate::admin::{Answer, ClusterKey, Target};
+use crate::connectors::Connectors;
 use crate::metrics::Metrics;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::Method;
 use hyper::body::Bytes;
+use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use serde::Deserialize;
@@ -54,7 +56,7 @@ pub struct Asker {
     /// The daemon.
     pub target: Arc<Target>,
     /// How it is spoken to.
-    pub tls: TlsConnector,
+    pub connectors: Arc<Connectors>,
     /// Where its last answer is kept.
     pub answer: Arc<Mutex<Answer>>,
     /// How it is to be asked.
@@ -111,15 +113,15 @@ impl Asker {
         let _place = places.acquire().await.ok()?;
         self.metrics.polls.inc();
         let answer = tokio::time::timeout(ANSWER_TIMEOUT, async {
-            let body = self.request(Method::GET, "/status?brief", String::new()).await?;
-            let answer: StatusAnswer = serde_json::from_slice(&body)?;
-            let to_tell = hash(&(&answer.boot, &orders.addresses));
-            if *told != to_tell {
-                let body = orders.addresses.to_string();
-                self.request(Method::PUT, "/addresses", body).await?;
-                *told = to_tell;
+            let mut last = Err(anyhow::anyhow!("no certificate to ask with"));
+            for (place, tls) in self.connectors.all().iter().enumerate() {
+                last = self.exchange(tls, orders, told).await;
+                if last.is_ok() {
+                    self.connectors.accepted(place);
+                    break;
+                }
             }
-            anyhow::Ok(answer.into_report())
+            last
         });
         let problem = match answer.await {
             Ok(Ok(report)) => return Some(report),
@@ -131,37 +133,58 @@ impl Asker {
         None
     }
 
-    /// One request on a connection of its own: thousands that wait idle would cost more memory than
-    /// handshakes cost time.
-    async fn request(&self, method: Method, path: &str, body: String) -> anyhow::Result<Bytes> {
+    /// All that is asked at a time goes over one connection. None is kept: thousands that wait idle would cost more memory
+    /// than handshakes cost time.
+    async fn exchange(
+        &self,
+        tls: &TlsConnector,
+        orders: &Orders,
+        told: &mut u64,
+    ) -> anyhow::Result<DaemonReport> {
         let stream = TcpStream::connect(self.target.address).await?;
         let name = ServerName::try_from(self.target.server_name.clone())?;
-        let stream = self.tls.connect(name, stream).await?;
+        let stream = tls.connect(name, stream).await?;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let questions = async {
+            let body = self.request(&mut sender, Method::GET, "/status?brief", String::new()).await;
+            let answer: StatusAnswer = serde_json::from_slice(&body?)?;
+            let to_tell = hash(&(&answer.boot, &orders.addresses));
+            if *told != to_tell {
+                sender.ready().await?;
+                let body = orders.addresses.to_string();
+                self.request(&mut sender, Method::PUT, "/addresses", body).await?;
+                *told = to_tell;
+            }
+            Ok(answer.into_report())
+        };
+        tokio::pin!(questions, connection);
+        tokio::select! {
+            report = &mut questions => report,
+            ended = &mut connection => {
+                ended?;
+                questions.await
+            }
+        }
+    }
+
+    async fn request(
+        &self,
+        sender: &mut SendRequest<Full<Bytes>>,
+        method: Method,
+        path: &str,
+        body: String,
+    ) -> anyhow::Result<Bytes> {
         let request = hyper::Request::builder()
             .method(method)
             .uri(path)
             .header("host", &self.target.server_name)
             .body(Full::new(Bytes::from(body)))?;
-        let answer = async {
-            let response = sender.send_request(request).await?;
-            anyhow::ensure!(
-                response.status().is_success(),
-                "{path}: answers {}",
-                response.status()
-            );
-            let body = Limited::new(response.into_body(), ANSWER_MAX_BYTES).collect().await;
-            Ok(body.map_err(|error| anyhow::anyhow!("{error}"))?.to_bytes())
-        };
-        tokio::pin!(answer, connection);
-        tokio::select! {
-            answer = &mut answer => answer,
-            ended = &mut connection => {
-                ended?;
-                answer.await
-            }
-        }
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        anyhow::ensure!(status.is_success(), "{path}: answers {status}");
+        let body = Limited::new(response.into_body(), ANSWER_MAX_BYTES).collect().await;
+        Ok(body.map_err(|error| anyhow::anyhow!("{error}"))?.to_bytes())
     }
 
     /// Keeps the answer. What an object's status depends on is told at once, and the other daemons are asked: they see

@@ -71,6 +71,8 @@ struct Known {
     told: bool,
     /// How its daemons are spoken to.
     credentials: Option<Credentials>,
+    /// cert-manager may have been asked for a certificate. None: this process does not know.
+    may_be_issued: Option<bool>,
     /// The authority's Secret with which a certificate can be signed.
     usable_authority: Option<Arc<SecretContent>>,
 }
@@ -116,6 +118,26 @@ impl Memory {
     /// Another replica may have written since: nothing that is remembered counts.
     pub fn forget_secrets(&self) {
         self.secrets().clear();
+    }
+
+    /// What was written into a Secret is no longer what it is to be.
+    pub fn forget_secret(&self, cluster_uid: &str, name: &str) {
+        self.secrets().remove(&(cluster_uid.to_owned(), name.to_owned()));
+    }
+
+    /// Whether cert-manager may have been asked for a cluster's certificate. `suspected` counts
+    /// where this process does not know.
+    pub fn may_be_issued(&self, key: &ClusterKey, suspected: bool) -> bool {
+        let mut clusters = self.clusters();
+        let known = clusters.get_mut(key).map(|known| &mut known.may_be_issued);
+        known.is_some_and(|known| *known.get_or_insert(suspected))
+    }
+
+    /// Remembers whether it may.
+    pub fn set_may_be_issued(&self, key: &ClusterKey, may: bool) {
+        if let Some(known) = self.clusters().get_mut(key) {
+            known.may_be_issued = Some(may);
+        }
     }
 
     /// How long to wait after one more failure.

@@ -7,8 +7,11 @@ use kube::ResourceExt as _;
 use kube::api::{DynamicObject, ObjectMeta};
 use serde_json::Value;
 use spread_operator_api::{IpFamily, requests};
-use spread_plan::names::{CLUSTER_LABEL, FIELD_MANAGER, RING_LABEL, TEMPLATE_ANNOTATION};
-use spread_plan::{NamespaceFact, NodeFact, PodFact, RingRecord};
+use spread_plan::names::{
+    CLUSTER_LABEL, FIELD_MANAGER, ISSUED_FOR_ANNOTATION, RING_LABEL, TEMPLATE_ANNOTATION,
+    TLS_VOLUME,
+};
+use spread_plan::{NamespaceFact, NodeFact, PodFact, RingRecord, SECRET_TYPE};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -74,6 +77,8 @@ pub struct HeldSet {
 pub struct SecretContent {
     data: Box<[(Box<str>, Box<str>)]>,
     annotations: Box<[(Box<str>, Box<str>)]>,
+    /// None: it has that of Secrets that the operator makes.
+    other_type: Option<Box<str>>,
 }
 
 /// Keys of Secrets that are read; a Secret may have others.
@@ -87,11 +92,19 @@ impl SecretContent {
             .iter()
             .filter_map(|key| Some(((*key).into(), secret_text(secret, key)?.into())))
             .collect();
-        let ours = |name: &str| name.starts_with(spread_operator_api::GROUP);
+        let ours = |name: &str| {
+            name.starts_with(spread_operator_api::GROUP) || name == ISSUED_FOR_ANNOTATION
+        };
         let annotations = secret.annotations().iter().filter(|(name, _)| ours(name));
         let annotations =
             annotations.map(|(name, text)| (name.as_str().into(), text.as_str().into())).collect();
-        Self { data, annotations }
+        let other_type = secret.data["type"].as_str().filter(|it| *it != SECRET_TYPE);
+        Self { data, annotations, other_type: other_type.map(Into::into) }
+    }
+
+    /// Its type.
+    pub fn r#type(&self) -> &str {
+        self.other_type.as_deref().unwrap_or(SECRET_TYPE)
     }
 
     /// A text. None: there is no such key, or it is no text.
@@ -99,7 +112,7 @@ impl SecretContent {
         find(&self.data, key)
     }
 
-    /// An annotation of this operator's.
+    /// An annotation of this operator's, or for which Certificate cert-manager has written it.
     pub fn annotation(&self, name: &str) -> Option<&str> {
         find(&self.annotations, name)
     }
@@ -220,6 +233,8 @@ pub struct HeldPod {
     pub ip: Option<IpAddr>,
     node: Option<Box<str>>,
     template: Box<str>,
+    /// Secret that it mounts its certificate from.
+    pub tls_secret: Option<Box<str>>,
     unschedulable: Option<Box<str>>,
     ready: bool,
     /// It was asked to end.
@@ -243,6 +258,7 @@ impl HeldPod {
             ip: status.and_then(|status| status.pod_ip.as_ref()?.parse().ok()),
             node: node.map(Into::into),
             template: template.unwrap_or_default().into(),
+            tls_secret: tls_secret(pod).map(Into::into),
             unschedulable: unschedulable
                 .map(|one| one.message.as_deref().unwrap_or_default().into()),
             ready: condition("Ready").is_some_and(|one| one.status == "True"),
@@ -259,10 +275,18 @@ impl HeldPod {
             ready: self.ready,
             terminating: self.terminating,
             template: self.template.to_string(),
+            tls_secret: self.tls_secret.as_deref().map(str::to_owned),
             unschedulable: self.unschedulable.as_deref().map(str::to_owned),
             report: None,
         }
     }
+}
+
+/// Secret that a pod mounts its certificate from.
+fn tls_secret(pod: &Pod) -> Option<&str> {
+    let volumes = pod.spec.as_ref()?.volumes.as_ref()?;
+    let volume = volumes.iter().find(|volume| volume.name == TLS_VOLUME)?;
+    volume.secret.as_ref()?.secret_name.as_deref()
 }
 
 /// A node as the planner takes it.

@@ -6,14 +6,16 @@
 //! * [`caches`] what is watched, and what is kept of it; [`admin`] the daemons' own view;
 //! * [`passes`] which object is looked at next;
 //! * [`write`] every write, with leadership, refusal of foreign objects and named points;
-//! * [`leader`] the election; [`material`] keys and certificates; [`report`] status and events.
+//! * [`leader`] the election; [`material`] keys and certificates; [`handover`] what cert-manager leaves; [`report`] status and events.
 
 pub mod admin;
 mod ask;
 pub mod caches;
 pub mod certificates;
+mod connectors;
 pub mod context;
 pub mod copies;
+pub mod handover;
 pub mod held;
 pub mod kinds;
 pub mod leader;

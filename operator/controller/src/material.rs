@@ -14,8 +14,8 @@ use kube::ResourceExt as _;
 use spread_operator_api::{SpreadCluster, TlsType, requests};
 use spread_plan::names::{DNS_NAMES_ANNOTATION, NOT_AFTER_ANNOTATION, Names};
 use spread_plan::{
-    CertificateFacts, Child, Decision, Facts, KeyStep, Material, PodFact, Trouble, TroubleKind,
-    certificate_is_due, certificate_secret, key_step,
+    CertificateFacts, Child, Decision, Facts, KeyStep, Material, PodFact, SECRET_TYPE, Trouble,
+    TroubleKind, certificate_is_due, certificate_secret, key_step,
 };
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
@@ -90,7 +90,8 @@ async fn write(
 ) -> Result<bool, WriteError> {
     let data: Vec<(&str, &str)> = content.data.iter().map(|(key, text)| (*key, &**text)).collect();
     let facts = seen.facts(cluster, context);
-    let secret = certificate_secret(&facts, name, &data, &content.annotations);
+    let (annotations, of_type) = (&content.annotations, &content.r#type);
+    let secret = certificate_secret(&facts, name, of_type, &data, annotations);
     let child = Child::Secret(secret);
     let namespace = cluster.namespace().unwrap_or_default();
     let cached = context.caches.child("Secret", &namespace, name);
@@ -115,6 +116,8 @@ async fn write(
 
 /// A Secret's content.
 struct Content {
+    /// That of the Secret that is there.
+    r#type: String,
     data: Vec<(&'static str, String)>,
     annotations: Vec<(&'static str, String)>,
 }
@@ -131,6 +134,7 @@ fn authority_data(
     held: Option<&Arc<SecretContent>>,
     names: &Names,
 ) -> Result<Content> {
+    let r#type = type_of(held);
     let text = |key: &str| held.and_then(|secret| secret.text(key)).map(str::to_owned);
     let facts = held.and_then(|secret| facts_of(secret, AUTHORITY_LIFETIME));
     let cluster = (names.namespace.clone(), names.cluster.clone());
@@ -143,12 +147,16 @@ fn authority_data(
     {
         let mut data = vec![("ca.crt", certificate), ("ca.key", key)];
         data.extend(text("previous.crt").map(|previous| ("previous.crt", previous)));
-        return Ok(Content { data, annotations: annotations(facts.not_after_seconds, &[]) });
+        return Ok(Content {
+            r#type,
+            data,
+            annotations: annotations(facts.not_after_seconds, &[]),
+        });
     }
     let issued: Issued = authority(&names.cluster)?;
     let mut data = vec![("ca.crt", issued.certificate), ("ca.key", issued.key)];
     data.extend(text("ca.crt").map(|previous| ("previous.crt", previous)));
-    Ok(Content { data, annotations: annotations(issued.not_after_seconds, &[]) })
+    Ok(Content { r#type, data, annotations: annotations(issued.not_after_seconds, &[]) })
 }
 
 /// The daemons' certificate as it is, or a new one.
@@ -159,6 +167,7 @@ fn certificate_data(
     names: &Names,
     dns_names: &[String],
 ) -> Result<Content> {
+    let r#type = type_of(held);
     let text = |key: &str| held.and_then(|secret| secret.text(key)).unwrap_or_default().to_owned();
     let trusted = format!("{}{}", authority.text("ca.crt"), authority.text("previous.crt"));
     let facts = held.and_then(|secret| facts_of(secret, CERTIFICATE_LIFETIME));
@@ -171,11 +180,19 @@ fn certificate_data(
     {
         let data =
             vec![("tls.crt", text("tls.crt")), ("tls.key", text("tls.key")), ("ca.crt", trusted)];
-        return Ok(Content { data, annotations: annotations(facts.not_after_seconds, dns_names) });
+        return Ok(Content {
+            r#type,
+            data,
+            annotations: annotations(facts.not_after_seconds, dns_names),
+        });
     }
     let issued = daemon_certificate(&names.cluster, authority.text("ca.key"), dns_names)?;
     let data = vec![("tls.crt", issued.certificate), ("tls.key", issued.key), ("ca.crt", trusted)];
-    Ok(Content { data, annotations: annotations(issued.not_after_seconds, dns_names) })
+    Ok(Content { r#type, data, annotations: annotations(issued.not_after_seconds, dns_names) })
+}
+
+fn type_of(held: Option<&Arc<SecretContent>>) -> String {
+    held.map_or(SECRET_TYPE, |secret| secret.r#type()).to_owned()
 }
 
 fn annotations(not_after_seconds: u64, dns_names: &[String]) -> Vec<(&'static str, String)> {

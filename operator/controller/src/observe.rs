@@ -12,11 +12,13 @@ use spread_operator_api::{
     AuthenticationType, IpFamily, PlacementType, RingEncryptionType, SpreadCluster, TlsType,
     requests,
 };
-use spread_plan::names::{ACCESS_PWORD_KEY, ADMIN_PORT, Names, RING_KEY, SPREAD_PORT};
+use spread_plan::names::{
+    ACCESS_PWORD_KEY, ADMIN_PORT, ISSUED_FOR_ANNOTATION, Names, RING_KEY, SPREAD_PORT,
+};
 use spread_plan::{
     Facts, NodeFact, PodFact, RingKeys, RingRecord, Trouble, TroubleKind, slot_name,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,12 +38,17 @@ pub struct Seen {
     pub authority: Option<Arc<SecretContent>>,
     /// Secret of the daemons' certificate, whoever made it.
     pub certificate: Option<Arc<SecretContent>>,
+    /// cert-manager has written the Secret that is the operator's otherwise.
+    pub issued: bool,
+    /// Other Secrets that daemons still mount their certificate from, by name.
+    pub mounted: BTreeMap<String, Arc<SecretContent>>,
     /// All pods with the cluster's label, by name.
     pub held_pods: BTreeMap<String, HeldPod>,
     /// A daemon was not asked yet, so nothing is known of it.
     pub unasked: bool,
-    /// Daemons that can be asked.
-    pub targets: Vec<Target>,
+    /// Daemons that can be asked, each with the Secret in `mounted` that it has its certificate from. None: it has it from
+    /// where the object says.
+    pub targets: Vec<(Target, Option<String>)>,
     /// What went wrong.
     pub troubles: Vec<Trouble>,
 }
@@ -80,7 +87,8 @@ pub async fn observe(context: &Context, cluster: &SpreadCluster) -> Seen {
     seen.see_ring(context, cluster, &names).await;
     seen.see_service(context, &names);
     seen.see_secrets(context, cluster, &names).await;
-    seen.see_pods(context, &names);
+    seen.see_mounted(context, cluster, &names).await;
+    seen.see_pods(context, cluster, &names);
     if cluster.spec.placement.r#type == PlacementType::PerNode {
         let key = (names.namespace.clone(), names.cluster.clone());
         seen.nodes = context.nodes.all(&key).await;
@@ -134,26 +142,64 @@ impl Seen {
             let field = "spec.clients.authentication.name";
             self.need(context, names, name, &[ACCESS_PWORD_KEY], field).await;
         }
+        let tls_name = names.tls_secret();
+        let held = context.caches.child("Secret", &names.namespace, &tls_name);
+        let held = held.and_then(|held| held.secret().cloned());
+        self.issued = held.as_ref().is_some_and(|secret| {
+            secret.annotation(ISSUED_FOR_ANNOTATION) == Some(tls_name.as_str())
+        });
+        if security.tls.r#type != TlsType::Managed {
+            // Should they become the operator's again, they are not to be as they were.
+            let uid = cluster.metadata.uid.as_deref().unwrap_or_default();
+            context.memory.forget_secret(uid, &tls_name);
+            context.memory.forget_secret(uid, &names.ca_secret());
+        }
         match (&security.tls.r#type, &security.tls.name) {
             (TlsType::Secret, Some(name)) => {
                 let keys = ["tls.crt", "tls.key", "ca.crt"];
                 self.certificate =
                     self.need(context, names, name, &keys, "spec.security.tls.name").await;
             }
-            (TlsType::CertManager, _) => {
-                let name = names.tls_secret();
-                let found = context.caches.child("Secret", &names.namespace, &name);
-                self.certificate = found.and_then(|held| held.secret().cloned());
-            }
+            (TlsType::CertManager, _) => self.certificate = held,
             _ => {
-                let (ca, tls) = (names.ca_secret(), names.tls_secret());
-                self.authority = self.secret(context, cluster, &ca).await;
-                self.certificate = self.secret(context, cluster, &tls).await;
+                self.authority = self.secret(context, cluster, &names.ca_secret()).await;
+                self.certificate = self.secret(context, cluster, &tls_name).await;
             }
         }
     }
 
-    fn see_pods(&mut self, context: &Context, names: &Names) {
+    /// Daemons that were made while the object named another source have their certificate from there.
+    async fn see_mounted(&mut self, context: &Context, cluster: &SpreadCluster, names: &Names) {
+        let named = certificate_name(cluster, names);
+        let pods = context.caches.pods(&names.namespace, &names.cluster);
+        let daemons = pods
+            .iter()
+            .filter(|(name, pod)| !pod.terminating && ordinal(name, &names.ring(1)).is_some());
+        let others = daemons.filter_map(|(_, pod)| pod.tls_secret.as_deref());
+        let others: BTreeSet<&str> = others.filter(|name| **name != *named).collect();
+        let secrets = resource("Secret");
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(context.client.clone(), &names.namespace, &secrets);
+        for name in others {
+            match context.ask(api.get_opt(name)).await {
+                Ok(Some(secret)) => {
+                    let content = Arc::new(SecretContent::of(&secret));
+                    self.mounted.insert(name.to_owned(), content);
+                }
+                Ok(None) => self.troubles.push(Trouble {
+                    kind: TroubleKind::SecretMissing,
+                    message: format!(
+                        "Secret {name} is gone and daemons still mount it, so they cannot be asked: delete the pods \
+                         that mount it"
+                    ),
+                }),
+                Err(error) => self.troubles.push(trouble("Secret", name, &error)),
+            }
+        }
+    }
+
+    fn see_pods(&mut self, context: &Context, cluster: &SpreadCluster, names: &Names) {
+        let named = certificate_name(cluster, names);
         let key: ClusterKey = (names.namespace.clone(), names.cluster.clone());
         for (name, pod) in context.caches.pods(&names.namespace, &names.cluster) {
             self.held_pods.insert(name.clone(), (*pod).clone());
@@ -162,20 +208,25 @@ impl Seen {
                 continue;
             };
             let mut fact = pod.fact(ordinal);
+            let other = fact.tls_secret.clone().filter(|name| **name != *named);
+            // With what is gone nobody can be asked.
+            let can_be_asked = other.as_ref().is_none_or(|other| self.mounted.contains_key(other));
             if let Some(ip) = pod.ip
                 && !pod.terminating
+                && can_be_asked
             {
                 match context.poller.answer(&key, &pod.uid) {
                     Answer::Says(report) => fact.report = Some(report),
                     Answer::Silent => {}
                     Answer::Unasked => self.unasked = true,
                 }
-                self.targets.push(Target {
+                let target = Target {
                     pod_uid: pod.uid.to_string(),
                     slot: slot_name(ordinal),
                     address: SocketAddr::new(ip, context.admin_port.unwrap_or(ADMIN_PORT)),
                     server_name: names.slot_host(1, ordinal),
-                });
+                };
+                self.targets.push((target, other));
             }
             self.pods.push(fact);
         }
@@ -262,6 +313,14 @@ impl Seen {
             message: format!("{field}: Secret {name} {what} {}: make it so", missing.join(", ")),
         });
         None
+    }
+}
+
+/// Secret that the object says the daemons' certificate is in.
+fn certificate_name(cluster: &SpreadCluster, names: &Names) -> String {
+    match &cluster.spec.security.tls.name {
+        Some(name) => name.clone(),
+        None => names.tls_secret(),
     }
 }
 

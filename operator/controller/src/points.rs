@@ -32,6 +32,10 @@ pub enum Point {
     DeletePod,
     /// A child that is no longer wanted.
     DeleteOrphan,
+    /// The request to cert-manager, that is no longer wanted.
+    DeleteCertificate,
+    /// The Secret that cert-manager has written, which becomes the operator's.
+    TakeOver,
     /// Status.
     Status,
     /// An event.
@@ -55,6 +59,8 @@ impl Point {
         Self::StatefulSet,
         Self::DeletePod,
         Self::DeleteOrphan,
+        Self::DeleteCertificate,
+        Self::TakeOver,
         Self::Status,
         Self::Event,
         Self::Lease,

@@ -6,6 +6,7 @@
 use crate::admin::{ClusterKey, Round};
 use crate::context::Context;
 use crate::copies;
+use crate::handover::hand_over;
 use crate::held::{Detail, Held};
 use crate::material;
 use crate::observe::{Seen, observe};
@@ -150,7 +151,10 @@ async fn act(
     }
     // Without the Service nobody knows which addresses there are.
     let Some(families) = families else { return Ok(()) };
-    material::certificates(context, cluster, decision, seen).await?;
+    let certificates_may_be_made = hand_over(context, cluster, seen).await?;
+    if certificates_may_be_made {
+        material::certificates(context, cluster, decision, seen).await?;
+    }
     let material = material::keys(&seen.facts(cluster, context), decision);
     let built = children(&seen.facts(cluster, context), decision, &families, &material);
     let built = match built {
@@ -163,6 +167,9 @@ async fn act(
     };
     for child in built {
         if matches!(child, Child::StatefulSet(_)) && !may_run(seen, decision) {
+            continue;
+        }
+        if matches!(child, Child::Certificate(_)) && !certificates_may_be_made {
             continue;
         }
         apply(context, cluster, &child, seen).await?;
@@ -252,20 +259,27 @@ async fn take_action(
 /// Has the daemons asked: often while anything is to come.
 fn watch_daemons(context: &Context, key: &ClusterKey, decision: &Decision, seen: &mut Seen) {
     let at_rest = decision.whole() && matches!(decision.action, Action::Steady);
-    let targets = std::mem::take(&mut seen.targets);
-    match material::credentials(context, key, seen.certificate.as_ref()) {
-        Ok(Some(credentials)) => {
-            let revision = seen.pods_revision();
-            let round = Round { targets, credentials: &credentials, at_rest, revision };
-            context.poller.watch(key, round);
+    let revision = seen.pods_revision();
+    let (mut targets, mut lacking) = (Vec::new(), None);
+    for (target, other) in std::mem::take(&mut seen.targets) {
+        let secret = match &other {
+            Some(name) => seen.mounted.get(name),
+            None => seen.certificate.as_ref(),
+        };
+        match material::credentials(context, key, secret) {
+            Ok(Some(credentials)) => targets.push((target, credentials)),
+            Ok(None) => lacking = lacking.or(Some(None)),
+            Err(error) => lacking = Some(Some(error)),
         }
-        // Without a certificate nobody can be asked.
-        Ok(None) => seen.unasked = false,
-        Err(error) => {
-            seen.unasked = false;
-            let message = format!("the daemons' certificate cannot be used: {error:#}: replace it");
-            seen.troubles.push(Trouble { kind: TroubleKind::SecretMissing, message });
-        }
+    }
+    // Without a certificate nobody can be asked anew; those that are asked already still are.
+    if lacking.is_none() || !targets.is_empty() {
+        context.poller.watch(key, Round { targets, at_rest, revision });
+    }
+    seen.unasked &= lacking.is_none();
+    if let Some(Some(error)) = lacking {
+        let message = format!("the daemons' certificate cannot be used: {error:#}: replace it");
+        seen.troubles.push(Trouble { kind: TroubleKind::SecretMissing, message });
     }
 }
 

@@ -330,19 +330,19 @@ fn text(value: &Option<String>) -> &str {
     value.as_deref().unwrap_or_default()
 }
 
-fn same(uid: &str) -> Preconditions {
+pub(crate) fn same(uid: &str) -> Preconditions {
     Preconditions { uid: Some(uid.to_owned()), resource_version: None }
 }
 
 /// Gone already, or another one by now: both are what was wanted.
-fn settled(kind: &str, name: &str, answer: kube::Result<()>) -> Result<(), WriteError> {
+pub(crate) fn settled(kind: &str, name: &str, answer: kube::Result<()>) -> Result<(), WriteError> {
     match answer {
         Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => Ok(()),
         other => other.map_err(|error| WriteError::Trouble(trouble(kind, name, &error))),
     }
 }
 
-fn retrying(message: String) -> WriteError {
+pub(crate) fn retrying(message: String) -> WriteError {
     WriteError::Trouble(Trouble { kind: TroubleKind::Retrying, message })
 }
 
@@ -360,7 +360,13 @@ async fn read(
     }
 }
 
-fn refuse_foreign(kind: &str, name: &str, live: &Held, uid: &str) -> Result<(), WriteError> {
+/// What is somebody else's is not written to.
+pub(crate) fn refuse_foreign(
+    kind: &str,
+    name: &str,
+    live: &Held,
+    uid: &str,
+) -> Result<(), WriteError> {
     if live.is_ours(uid) {
         return Ok(());
     }

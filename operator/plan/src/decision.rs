@@ -8,7 +8,7 @@ use crate::nodes;
 use crate::snapshot::{SlotFact, Snapshot};
 use serde::Serialize;
 use serde_json::{Value, json};
-use spread_operator_api::{PlacementType, SlotsStatus, Violation};
+use spread_operator_api::{PlacementType, SlotsStatus, TlsType, Violation};
 
 /// What is to be done, and what is so.
 #[derive(Clone, Debug)]
@@ -153,13 +153,18 @@ fn per_node_action(snapshot: &Snapshot<'_>, action: Action) -> Action {
 fn template_hash(facts: &Facts<'_>, ring: &Ring) -> String {
     let spec = &facts.cluster.spec;
     let (encryption, tls) = (&spec.security.ring_encryption, &spec.security.tls);
+    // Both mount the same Secret, and daemons read it again when it changes.
+    let tls_type = match tls.r#type {
+        TlsType::CertManager => TlsType::Managed,
+        other => other,
+    };
     let authentication = &spec.clients.authentication;
     let authentication_name = (&authentication.r#type, &authentication.name);
     let parts = [
         json!(facts.image(ring)),
         json!(facts.restart()),
         json!([spec.image_pull_policy, spec.image_pull_secrets, spec.ip_families]),
-        json!([encryption.r#type, encryption.name, tls.r#type, tls.name]),
+        json!([encryption.r#type, encryption.name, tls_type, tls.name]),
         json!([authentication_name, authentication.allow]),
         chosen(&spec.placement),
         chosen(&spec.pod_template),

@@ -82,6 +82,8 @@ pub struct PodFact {
     pub terminating: bool,
     /// What of the object it was made from.
     pub template: String,
+    /// Secret that it mounts its certificate from. None: it mounts none.
+    pub tls_secret: Option<String>,
     /// Why the scheduler finds no node.
     pub unschedulable: Option<String>,
     /// What its daemon says. None: nothing new for a while.

@@ -15,6 +15,7 @@ mod conditions;
 mod decide;
 mod decision;
 mod facts;
+mod handover;
 mod keys;
 mod membership;
 pub mod names;
@@ -25,13 +26,16 @@ mod status;
 mod trouble;
 
 pub use children::{
-    CHILD_KINDS, CertificateFacts, Child, Material, NamespaceFact, certificate_is_due,
+    CHILD_KINDS, CertificateFacts, Child, Material, NamespaceFact, SECRET_TYPE, certificate_is_due,
     certificate_secret, children, client_copy, copied_to, ring_conf, services, wanted_names,
 };
 pub use conditions::{ConditionStatus, PlannedCondition, accepted, retrying, unreadable};
 pub use decide::{Action, Plan, plan, restart_backoff_millis};
 pub use decision::{Decision, decide};
 pub use facts::{DaemonReport, Facts, OperatorDefaults, PodFact, Ring, RingRecord};
+pub use handover::{
+    CertificateObject, HandoverStep, SecretOrigin, handover_step, mounts_own_certificate,
+};
 pub use keys::{KeyStep, RingKeys, key_ids, key_step};
 pub use membership::{View, view};
 pub use nodes::{NodeFact, eligible};

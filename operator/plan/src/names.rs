@@ -26,6 +26,8 @@ pub const TEMPLATE_ANNOTATION: &str = "spread-operator.dev/template";
 pub const NOT_AFTER_ANNOTATION: &str = "spread-operator.dev/not-after";
 /// Annotation of a certificate's Secret: the names that it was made for.
 pub const DNS_NAMES_ANNOTATION: &str = "spread-operator.dev/dns-names";
+/// Annotation of a Secret that cert-manager has written: the Certificate that it was written for.
+pub const ISSUED_FOR_ANNOTATION: &str = "cert-manager.io/certificate-name";
 
 /// TCP port of clients and UDP port of ring packets.
 pub const SPREAD_PORT: u16 = 4803;
@@ -40,6 +42,8 @@ pub const CONF_DIRECTORY: &str = "/etc/spread";
 pub const KEYS_DIRECTORY: &str = "/etc/spread-keys";
 /// Folder of the certificate.
 pub const TLS_DIRECTORY: &str = "/etc/spread-tls";
+/// Volume of a daemon's pod with the certificate.
+pub const TLS_VOLUME: &str = "tls";
 /// Folder of the clients' passwords.
 pub const ACCESS_DIRECTORY: &str = "/etc/spread-access";
 /// Folder of Unix sockets.

@@ -2,6 +2,7 @@
 //! here passes fails the test.
 
 use crate::daemons::Kubelet;
+use crate::handover;
 use crate::world::{Operator, Start, World, wait};
 use futures::FutureExt as _;
 use kube::ResourceExt as _;
@@ -39,10 +40,11 @@ fn spec(tls: &Value, image: &str, budget: &str) -> Value {
 }
 
 /// A run in which every kind of write happens: two clusters are made, then one is given another image
-/// and loses its budget.
+/// and loses its budget, and the other one has its certificate from cert-manager no more.
 async fn change(world: &World) {
     let managed = json!({"type": "Managed"});
     let issued = json!({"type": "CertManager", "issuerRef": {"name": "ca"}});
+    handover::issue(world, "issued").await;
     world.apply("orders", &spec(&managed, "spreadd:1", "Managed")).await;
     world.apply("issued", &spec(&issued, "spreadd:1", "Managed")).await;
 }
@@ -50,6 +52,7 @@ async fn change(world: &World) {
 async fn change_again(world: &World) {
     let managed = json!({"type": "Managed"});
     world.apply("orders", &spec(&managed, "spreadd:2", "None")).await;
+    world.apply("issued", &spec(&managed, "spreadd:1", "Managed")).await;
 }
 
 /// Everything is as asked for.
@@ -58,10 +61,11 @@ async fn converged(world: &World) {
         world.child(kind, "orders-r1").await;
         world.child(kind, "issued-r1").await;
     }
-    for secret in ["orders-ring", "orders-tls", "orders-ca", "issued-ring"] {
+    for secret in ["orders-ring", "orders-tls", "orders-ca", "issued-ring", "issued-ca"] {
         world.child("Secret", secret).await;
     }
-    world.child("Certificate", "issued-tls").await;
+    world.gone("Certificate", "issued-tls").await;
+    handover::taken_over(world, "issued").await;
     world.child("PodDisruptionBudget", "issued-r1").await;
     world.gone("PodDisruptionBudget", "orders-r1").await;
     wait("all daemons have the new image, and the status says so", async || {

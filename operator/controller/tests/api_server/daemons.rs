@@ -31,6 +31,8 @@ pub enum Answer {
 pub struct Kubelet {
     world: World,
     cluster: String,
+    /// Secret that the next daemons have their certificate from.
+    pub secret: String,
     /// Second and third byte of the stub daemons' addresses.
     net: u32,
     answers: Arc<Mutex<BTreeMap<u32, Answer>>>,
@@ -49,6 +51,7 @@ impl Kubelet {
         Self {
             world: world.clone(),
             cluster: cluster.to_owned(),
+            secret: format!("{cluster}-tls"),
             net: NET.fetch_add(1, Ordering::Relaxed),
             answers: Arc::default(),
             servers: BTreeMap::new(),
@@ -110,8 +113,19 @@ impl Kubelet {
         }
     }
 
+    /// Shows the daemons of these slots what their Secret has now, as a kubelet does after a while.
+    pub async fn refresh(&mut self, slots: &[u32]) {
+        for slot in slots {
+            if let Some(server) = self.servers.remove(slot) {
+                server.abort();
+                let _ = server.await;
+            }
+            self.serve(*slot).await;
+        }
+    }
+
     /// Uids of the pods by name.
-    async fn uids(&self) -> BTreeMap<String, String> {
+    pub async fn uids(&self) -> BTreeMap<String, String> {
         let pods = Self::pods(&self.world, &self.cluster).await;
         pods.iter().map(|pod| (pod.name_any(), pod.uid().unwrap())).collect()
     }
@@ -120,7 +134,7 @@ impl Kubelet {
         if self.servers.contains_key(&slot) {
             return;
         }
-        let secret = self.world.child("Secret", &format!("{}-tls", self.cluster)).await;
+        let secret = self.world.child("Secret", &self.secret).await;
         let text = |key: &str| secret_text(&secret, key).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut roots = rustls::RootCertStore::empty();
@@ -149,19 +163,15 @@ impl Kubelet {
                     tokio::spawn(async move {
                         let Ok(mut stream) = tls.accept(stream).await else { return };
                         let mut request = [0; 4096];
-                        let _ = stream.read(&mut request).await;
-                        let answer = answers.lock().unwrap().get(&slot).cloned();
-                        match answer {
-                            Some(Answer::Status(status)) => {
-                                let body = status.to_string();
-                                let head = format!(
-                                    "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n",
-                                    body.len()
-                                );
-                                let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
-                                let _ = stream.shutdown().await;
-                            }
-                            Some(Answer::Hang) | None => std::future::pending::<()>().await,
+                        while stream.read(&mut request).await.is_ok_and(|bytes| bytes > 0) {
+                            let answer = answers.lock().unwrap().get(&slot).cloned();
+                            let Some(Answer::Status(status)) = answer else {
+                                return std::future::pending::<()>().await;
+                            };
+                            let body = status.to_string();
+                            let size = body.len();
+                            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n\r\n");
+                            let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
                         }
                     });
                 }
@@ -170,7 +180,8 @@ impl Kubelet {
     }
 }
 
-fn start(world: &World) -> Operator {
+/// An operator that asks stub daemons.
+pub fn start(world: &World) -> Operator {
     Operator::start_with(world, Start { admin_port: Some(PORT), ..Start::default() })
 }
 

@@ -12,6 +12,7 @@ mod daemons;
 mod drift;
 mod election;
 mod faults;
+mod handover;
 mod manifests;
 mod nodes;
 mod restarts;

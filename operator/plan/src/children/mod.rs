@@ -12,10 +12,11 @@ mod stateful_set;
 
 pub use configuration::ring_conf;
 pub use copies::{NamespaceFact, client_copy, copied_to};
-pub use secrets::{CertificateFacts, certificate_is_due};
+pub use secrets::{CertificateFacts, SECRET_TYPE, certificate_is_due};
 
 use crate::decision::Decision;
 use crate::facts::Facts;
+use crate::handover::mounts_own_certificate;
 use crate::keys::RingKeys;
 use crate::names::Names;
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -147,22 +148,32 @@ pub fn wanted_names(facts: &Facts<'_>, decision: &Decision) -> Vec<(&'static str
     if spec.security.ring_encryption.r#type == RingEncryptionType::Managed {
         wanted.push(("Secret", names.ring_secret()));
     }
-    match spec.security.tls.r#type {
+    // What the user names is the user's to delete, even if the operator made it once.
+    let security = &spec.security;
+    let named =
+        [&security.ring_encryption.name, &security.tls.name, &spec.clients.authentication.name];
+    wanted.extend(named.into_iter().flatten().map(|name| ("Secret", name.clone())));
+    match security.tls.r#type {
         TlsType::Managed => {
             wanted.extend([("Secret", names.tls_secret()), ("Secret", names.ca_secret())]);
         }
         TlsType::CertManager => wanted.push(("Secret", names.tls_secret())),
+        // As long as daemons run with it they are asked with it.
+        TlsType::Secret if mounts_own_certificate(facts) => {
+            wanted.extend([("Secret", names.tls_secret()), ("Secret", names.ca_secret())]);
+        }
         TlsType::Secret => {}
     }
     wanted
 }
 
-/// A Secret of certificates that the driver has made.
+/// A Secret of certificates that the driver has made, of the type that it has, or of [`SECRET_TYPE`].
 pub fn certificate_secret(
     facts: &Facts<'_>,
     name: &str,
+    r#type: &str,
     data: &[(&str, &str)],
     annotations: &[(&str, String)],
 ) -> Secret {
-    secrets::secret(facts, name, data, annotations)
+    secrets::secret(facts, name, r#type, data, annotations)
 }

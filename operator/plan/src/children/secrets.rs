@@ -10,18 +10,23 @@ use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 use spread_operator_api::requests;
 
+/// Type of a Secret that the operator makes.
+pub const SECRET_TYPE: &str = "Opaque";
+
 /// A third of a certificate's life before its end it is renewed.
 const RENEWAL_FRACTION: u64 = 3;
 
 pub(super) fn ring_secret(facts: &Facts<'_>, keys: &RingKeys) -> Secret {
     let name = Names::of(facts.cluster).ring_secret();
     let request = keys.handled_request.clone().map(|value| (requests::ROTATE_KEYS, value));
-    secret(facts, &name, &[(RING_KEY, &keys.text)], request.as_slice())
+    secret(facts, &name, SECRET_TYPE, &[(RING_KEY, &keys.text)], request.as_slice())
 }
 
+/// `type` cannot be changed: that of a Secret that is there already.
 pub(super) fn secret(
     facts: &Facts<'_>,
     name: &str,
+    r#type: &str,
     data: &[(&str, &str)],
     annotations: &[(&str, String)],
 ) -> Secret {
@@ -33,7 +38,7 @@ pub(super) fn secret(
         |(name, text): &(&str, &str)| ((*name).to_owned(), ByteString(text.as_bytes().to_vec()));
     Secret {
         metadata,
-        type_: Some("Opaque".to_owned()),
+        type_: Some(r#type.to_owned()),
         data: Some(data.iter().map(bytes).collect()),
         ..Secret::default()
     }

@@ -6,7 +6,7 @@ use crate::facts::Facts;
 use crate::names::{
     ACCESS_DIRECTORY, ADMIN_PORT, CONF_DIRECTORY, CONF_KEY, FROZEN_IMAGE_ANNOTATION, HEALTH_PORT,
     KEYS_DIRECTORY, Names, SLOTS_ANNOTATION, SOCKET_DIRECTORY, SPREAD_PORT, TEMPLATE_ANNOTATION,
-    TLS_DIRECTORY,
+    TLS_DIRECTORY, TLS_VOLUME,
 };
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy};
 use k8s_openapi::api::core::v1::{
@@ -202,7 +202,7 @@ fn mounts(spec: &SpreadClusterSpec) -> Vec<VolumeMount> {
     };
     let mut mounts = vec![
         mount("conf", CONF_DIRECTORY, true),
-        mount("tls", TLS_DIRECTORY, true),
+        mount(TLS_VOLUME, TLS_DIRECTORY, true),
         mount("sockets", SOCKET_DIRECTORY, false),
     ];
     if spec.security.ring_encryption.r#type != RingEncryptionType::None {
@@ -240,7 +240,7 @@ fn volumes(spec: &SpreadClusterSpec, decision: &Decision, names: &Names) -> Vec<
             }),
             ..Volume::default()
         },
-        secret("tls", tls_secret),
+        secret(TLS_VOLUME, tls_secret),
         Volume {
             name: "sockets".to_owned(),
             empty_dir: Some(EmptyDirVolumeSource::default()),
