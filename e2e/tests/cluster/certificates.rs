@@ -95,22 +95,62 @@ fn certificates_of_cert_manager_are_renewed_and_nobody_is_restarted() {
 
     let flood = Flood::start(&bench, &ring.addresses(&[0, 1, 2]), None);
     renew(&bench);
-    bench.wait("another certificate", || {
-        ensure!(issued(&bench)? != first, "it is the first");
-        Ok(())
-    });
     // A kubelet looks at its Secrets about once a minute.
-    bench.wait("all daemons to have read it", || {
-        for (slot, before) in read_before.iter().enumerate() {
-            ensure!(read_again(&bench, slot) > *before, "slot {slot} has not");
-        }
-        Ok(())
-    });
+    replaced(&bench, &first, &read_before);
     // The operator asks with the new one, and they answer.
     ring.scale(4);
     ring.ready(4);
     flood.judge();
     let mut now = ring.daemons();
     now.remove(&pod(3));
+    assert_eq!(daemons, now, "nobody was restarted");
+    to_managed_and_back(&bench, &ring, &spec["security"]);
+}
+
+/// Waits until all daemons have read another certificate than this one, and gives it.
+fn replaced(bench: &Bench, certificate: &Value, read_before: &[usize]) -> Value {
+    let new = bench.wait("another certificate", || {
+        let found = issued(bench)?;
+        ensure!(found != *certificate, "it is the one before");
+        Ok(found)
+    });
+    bench.wait("all daemons to have read it", || {
+        for (slot, before) in read_before.iter().enumerate() {
+            ensure!(read_again(bench, slot) > *before, "slot {slot} has not");
+        }
+        Ok(())
+    });
+    new
+}
+
+/// The certificate changes hands twice under traffic: the operator reaches all daemons all the time.
+fn to_managed_and_back(bench: &Bench, ring: &Ring<'_>, cert_manager: &Value) {
+    let mut spec = ring::spec();
+    spec["replicas"] = json!(4);
+    let read = || (0..4).map(|slot| read_again(bench, slot)).collect::<Vec<usize>>();
+    let since = || ring.condition("Ready").unwrap()["lastTransitionTime"].clone();
+    let (daemons, first, ready_since) = (ring.daemons(), issued(bench).unwrap(), since());
+    let flood = Flood::start(bench, &ring.addresses(&[0, 1, 2]), None);
+
+    let before = read();
+    ring.apply(&spec);
+    let second = replaced(bench, &first, &before);
+    ring.ready(4);
+    assert!(bench.try_get(&["certificate", "orders-tls"]).is_err(), "the Certificate is gone");
+    let secret = bench.get(&["secret", "orders-tls"]);
+    assert_eq!(secret["metadata"]["ownerReferences"][0]["kind"], "SpreadCluster");
+
+    let before = read();
+    spec["security"] = cert_manager.clone();
+    ring.apply(&spec);
+    replaced(bench, &second, &before);
+    ring.ready(4);
+    assert_eq!(since(), ready_since, "it was Ready all the time");
+    // The operator asks with the newest, and they answer.
+    ring.scale(5);
+    ring.ready(5);
+    flood.judge();
+    let mut now = ring.daemons();
+    now.remove(&pod(4));
     assert_eq!(daemons, now, "nobody was restarted");
 }
