@@ -130,10 +130,10 @@ impl Poller {
             cluster.news.send_modify(|news| *news += 1);
         }
         let daemons = targets.len();
-        for (turn, (target, credentials)) in targets.into_iter().enumerate() {
+        for (turn, daemon) in targets.into_iter().enumerate() {
             let orders = Orders { addresses: Arc::clone(&addresses), at_rest, turn, daemons };
-            match cluster.polls.get(&target.pod_uid) {
-                Some(poll) if poll.fingerprint == credentials.fingerprint => {
+            match cluster.polls.get(&daemon.0.pod_uid) {
+                Some(poll) if poll.fingerprint == daemon.1.fingerprint => {
                     poll.orders.send_if_modified(|before| {
                         let differs = *before != orders;
                         *before = orders;
@@ -142,7 +142,7 @@ impl Poller {
                 }
                 before => {
                     let news = &cluster.news;
-                    let poll = self.start(key, target, orders, news, (&credentials, before));
+                    let poll = self.start(key, daemon, orders, news, before);
                     cluster.polls.insert(poll.target.pod_uid.clone(), poll);
                 }
             }
@@ -170,15 +170,15 @@ impl Poller {
     fn start(
         &self,
         cluster: &ClusterKey,
-        target: Target,
+        (target, credentials): (Target, Credentials),
         orders: Orders,
         news: &Arc<watch::Sender<u64>>,
-        (credentials, before): (&Credentials, Option<&Poll>),
+        before: Option<&Poll>,
     ) -> Poll {
         let target = Arc::new(target);
         // What it said before stays said, and until it has read the new certificate it is spoken to as before.
         let answer = before.map(|poll| Arc::clone(&poll.answer)).unwrap_or_default();
-        let newest = TlsConnector::from(Arc::clone(&credentials.config));
+        let newest = TlsConnector::from(credentials.config);
         let connectors = Arc::new(Connectors::new(newest, before.map(|poll| &*poll.connectors)));
         let (orders, ordered) = watch::channel(orders);
         let asker = Asker {

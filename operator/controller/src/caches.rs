@@ -4,9 +4,10 @@
 use crate::held::{Held, HeldPod};
 use crate::kinds::resource;
 use crate::shelf::{Shelf, Trigger};
+use crate::watched::Watched;
 use futures::{Stream, StreamExt as _, future, stream};
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, DynamicObject};
+use kube::api::Api;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Client, Resource};
 use spread_plan::CHILD_KINDS;
@@ -48,13 +49,13 @@ impl Caches {
         let mut streams = Vec::new();
         for kind in CHILD_KINDS {
             let resource = resource(kind);
-            let api: Api<DynamicObject> = match namespace {
+            let api: Api<Watched> = match namespace {
                 Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
                 None => Api::all_with(client.clone(), &resource),
             };
             let shelf = Arc::new(Shelf::default());
             children.insert(*kind, Arc::clone(&shelf));
-            let keep = move |object: &DynamicObject| Held::of(kind, object);
+            let keep = move |object: &Watched| Held::of(kind, &object.0);
             streams.push(triggers(kind, watcher(api, labelled()), shelf, keep, &refusals));
         }
         let pods = Arc::new(Shelf::default());

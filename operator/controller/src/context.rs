@@ -181,7 +181,7 @@ impl Memory {
         }
     }
 
-    /// Whether a certificate can be signed with an authority. The check costs as much as a certificate, so it is made
+    /// Whether a certificate can be signed with an authority. The check costs about as much as a signature, so it is made
     /// once for each content.
     pub fn is_usable_authority(
         &self,

@@ -33,6 +33,7 @@ pub mod report;
 pub mod run;
 pub mod settings;
 mod shelf;
+mod watched;
 pub mod web;
 pub mod wide;
 pub mod write;

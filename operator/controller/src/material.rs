@@ -2,8 +2,8 @@
 
 use crate::admin::{ClusterKey, Credentials};
 use crate::certificates::{
-    AUTHORITY_LIFETIME, CERTIFICATE_LIFETIME, Issued, authority, client_config, daemon_certificate,
-    now_seconds,
+    AUTHORITY_LIFETIME, CERTIFICATE_LIFETIME, Issued, authority, can_sign, client_config,
+    daemon_certificate, now_seconds,
 };
 use crate::context::Context;
 use crate::held::{Held, SecretContent};
@@ -141,9 +141,7 @@ fn authority_data(
     if let (Some(secret), Some(certificate), Some(key), Some(facts)) =
         (held, text("ca.crt"), text("ca.key"), facts)
         && !certificate_is_due(Some(&facts), &facts.dns_names, now_seconds())
-        && context.memory.is_usable_authority(&cluster, secret, || {
-            daemon_certificate(&names.cluster, &key, &[]).is_ok()
-        })
+        && context.memory.is_usable_authority(&cluster, secret, || can_sign(&key))
     {
         let mut data = vec![("ca.crt", certificate), ("ca.key", key)];
         data.extend(text("previous.crt").map(|previous| ("previous.crt", previous)));

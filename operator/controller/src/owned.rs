@@ -2,10 +2,10 @@
 //! those of the last apply unless somebody changed them since. So whether an object is as wanted can be seen without
 //! writing, by a process that has not written it itself.
 
-use kube::api::DynamicObject;
+use kube::api::{DynamicObject, ObjectMeta};
 use serde_json::{Map, Value};
 use spread_plan::names::FIELD_MANAGER;
-use std::hash::{DefaultHasher, Hash, Hasher as _};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 /// A hash of the fields of ours with their values. None: this operator has applied nothing to it.
 pub fn content(object: &DynamicObject) -> Option<u64> {
@@ -15,72 +15,121 @@ pub fn content(object: &DynamicObject) -> Option<u64> {
             && fields.subresource.is_none()
     })?;
     let fields = &fields.fields_v1.as_ref()?.0;
-    let mut owned = match project(fields, &object.data) {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    };
+    let metadata = applied_metadata(&object.metadata)?;
+    let mut hasher = DefaultHasher::new();
+    let mut owned = named(fields, &object.data);
     if let Some(fields) = fields.get("f:metadata") {
-        let mut metadata = object.metadata.clone();
-        metadata.managed_fields = None;
-        let metadata = serde_json::to_value(metadata).ok()?;
-        owned.insert("metadata".to_owned(), project(fields, &metadata));
+        owned.push(("metadata", fields, &metadata));
     }
-    Some(hash(&Value::Object(owned)))
+    feed_named(owned, &mut hasher);
+    Some(hasher.finish())
+}
+
+/// What can be applied of metadata. Who owns which field is not of it, and more than all the rest.
+fn applied_metadata(metadata: &ObjectMeta) -> Option<Value> {
+    let applied = ObjectMeta {
+        annotations: metadata.annotations.clone(),
+        finalizers: metadata.finalizers.clone(),
+        labels: metadata.labels.clone(),
+        owner_references: metadata.owner_references.clone(),
+        ..ObjectMeta::default()
+    };
+    serde_json::to_value(applied).ok()
 }
 
 /// The same hash of what is to be applied.
 pub fn wanted_content(wanted: &Value) -> u64 {
-    let mut wanted = wanted.clone();
-    if let Some(fields) = wanted.as_object_mut() {
-        fields.remove("apiVersion");
-        fields.remove("kind");
-    }
-    if let Some(metadata) = wanted.get_mut("metadata").and_then(Value::as_object_mut) {
-        for name in ["name", "namespace", "resourceVersion", "uid"] {
-            metadata.remove(name);
+    let mut hasher = DefaultHasher::new();
+    let of_metadata = ["name", "namespace", "resourceVersion", "uid"];
+    feed_without(wanted, &["apiVersion", "kind"], &mut hasher, |name, value, hasher| {
+        if name == "metadata" {
+            feed_without(value, &of_metadata, hasher, |_, value, hasher| feed(value, hasher));
+        } else {
+            feed(value, hasher);
         }
-    }
-    hash(&wanted)
+    });
+    hasher.finish()
 }
 
-/// The part of a value that a tree of managed fields names. A tree without branches names the whole value.
-fn project(fields: &Value, live: &Value) -> Value {
-    let Some(tree) = fields.as_object().filter(|tree| !tree.is_empty()) else {
-        return live.clone();
+/// Feeds a map without some of its fields.
+fn feed_without(
+    value: &Value,
+    without: &[&str],
+    hasher: &mut DefaultHasher,
+    mut feed_field: impl FnMut(&str, &Value, &mut DefaultHasher),
+) {
+    let fields = value.as_object().into_iter().flatten();
+    let mut fields: Vec<_> = fields.filter(|(name, _)| !without.contains(&name.as_str())).collect();
+    fields.sort_unstable_by_key(|(name, _)| *name);
+    (5_u8, fields.len()).hash(hasher);
+    for (name, value) in fields {
+        name.as_str().hash(hasher);
+        feed_field(name, value, hasher);
+    }
+}
+
+/// The fields of a map that a tree of managed fields names, with their part of the tree.
+fn named<'a>(tree: &'a Value, live: &'a Value) -> Vec<(&'a str, &'a Value, &'a Value)> {
+    let steps = tree.as_object().into_iter().flatten();
+    let field = |(step, fields): (&'a String, &'a Value)| {
+        let name = step.strip_prefix("f:")?;
+        Some((name, fields, live.get(name)?))
+    };
+    steps.filter_map(field).collect()
+}
+
+fn feed_named(mut fields: Vec<(&str, &Value, &Value)>, hasher: &mut DefaultHasher) {
+    fields.sort_unstable_by_key(|(name, _, _)| *name);
+    (5_u8, fields.len()).hash(hasher);
+    for (name, tree, live) in fields {
+        name.hash(hasher);
+        feed_part(tree, live, hasher);
+    }
+}
+
+/// Feeds the part of a value that a tree of managed fields names. A tree without branches names the whole value.
+fn feed_part(tree: &Value, live: &Value, hasher: &mut DefaultHasher) {
+    let Some(steps) = tree.as_object().filter(|steps| !steps.is_empty()) else {
+        return feed(live, hasher);
     };
     match live {
-        Value::Object(live) => {
-            let named = tree.iter().filter_map(|(step, fields)| {
-                let name = step.strip_prefix("f:")?;
-                Some((name.to_owned(), project(fields, live.get(name)?)))
-            });
-            Value::Object(named.collect())
-        }
+        Value::Object(_) => feed_named(named(tree, live), hasher),
         Value::Array(items) => {
-            let ours = items.iter().filter_map(|item| {
-                let (_, fields) = tree.iter().find(|(step, _)| is_item(step, item))?;
-                Some(project(fields, item))
-            });
-            Value::Array(ours.collect())
+            let steps: Vec<(Step, &Value)> =
+                steps.iter().filter_map(|(step, tree)| Some((Step::parse(step)?, tree))).collect();
+            let tree_of = |item: &Value| steps.iter().find(|(step, _)| step.names(item));
+            let ours: Vec<(&Value, &Value)> =
+                items.iter().filter_map(|item| Some((tree_of(item)?.1, item))).collect();
+            (4_u8, ours.len()).hash(hasher);
+            ours.into_iter().for_each(|(tree, item)| feed_part(tree, item, hasher));
         }
-        other => other.clone(),
+        other => feed(other, hasher),
     }
 }
 
-/// Whether a step of a path names this item of a list, by its keys or by its value.
-fn is_item(step: &str, item: &Value) -> bool {
-    let parsed = |text: &str| serde_json::from_str::<Value>(text).ok();
-    if let Some(keys) = step.strip_prefix("k:").and_then(parsed) {
-        let mut keys = keys.as_object().into_iter().flatten();
-        return keys.all(|(name, value)| item.get(name) == Some(value));
-    }
-    step.strip_prefix("v:").and_then(parsed).is_some_and(|value| value == *item)
+/// A step of a path that names an item of a list.
+enum Step {
+    /// By its keys.
+    Keys(Map<String, Value>),
+    /// By its value.
+    Value(Value),
 }
 
-fn hash(value: &Value) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    feed(value, &mut hasher);
-    hasher.finish()
+impl Step {
+    fn parse(step: &str) -> Option<Self> {
+        match step.split_once(':')? {
+            ("k", keys) => serde_json::from_str(keys).ok().map(Self::Keys),
+            ("v", value) => serde_json::from_str(value).ok().map(Self::Value),
+            _ => None,
+        }
+    }
+
+    fn names(&self, item: &Value) -> bool {
+        match self {
+            Self::Keys(keys) => keys.iter().all(|(name, value)| item.get(name) == Some(value)),
+            Self::Value(value) => value == item,
+        }
+    }
 }
 
 /// The order of a map's keys does not count.
@@ -94,14 +143,8 @@ fn feed(value: &Value, hasher: &mut DefaultHasher) {
             (4_u8, items.len()).hash(hasher);
             items.iter().for_each(|item| feed(item, hasher));
         }
-        Value::Object(map) => {
-            (5_u8, map.len()).hash(hasher);
-            let mut fields: Vec<_> = map.iter().collect();
-            fields.sort_unstable_by_key(|(name, _)| *name);
-            for (name, value) in fields {
-                name.hash(hasher);
-                feed(value, hasher);
-            }
+        Value::Object(_) => {
+            feed_without(value, &[], hasher, |_, value, hasher| feed(value, hasher))
         }
     }
 }

@@ -15,7 +15,7 @@ use clap::Parser;
 use fleet::Fleet;
 use program::Program;
 use spread_e2e::ControlPlane;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -40,6 +40,9 @@ struct Cli {
     /// The operator's program; left out: the one beside this.
     #[arg(long, value_name = "FILE")]
     operator: Option<PathBuf>,
+    /// Programs that are started in its place one after the other, after it has ended; left out: itself.
+    #[arg(long, value_name = "FILE")]
+    again: Vec<PathBuf>,
     /// Inside the namespace already.
     #[arg(long, hide = true)]
     inside: bool,
@@ -83,7 +86,7 @@ fn beside() -> Result<PathBuf> {
     Ok(operator)
 }
 
-async fn measure(cli: &Cli, operator: &std::path::Path, plane: &ControlPlane) -> Result<()> {
+async fn measure(cli: &Cli, operator: &Path, plane: &ControlPlane) -> Result<()> {
     let fleet = Fleet::new(plane, cli.clusters, cli.hanging).await?;
     let program = Program::start(operator, plane)?;
     let began = Instant::now();
@@ -123,10 +126,21 @@ async fn measure(cli: &Cli, operator: &std::path::Path, plane: &ControlPlane) ->
     );
 
     program.end().await?;
+    let itself = [operator.to_owned()];
+    let programs = if cli.again.is_empty() { &itself[..] } else { &cli.again };
+    for operator in programs {
+        restart(cli, operator, plane).await?;
+    }
+    Ok(())
+}
+
+async fn restart(cli: &Cli, operator: &Path, plane: &ControlPlane) -> Result<()> {
+    println!("{}", operator.display());
     let began = Instant::now();
     let program = Program::start(operator, plane)?;
     program.wait_passes(cli.clusters, PATIENCE).await?;
     say("restarted, every object passed once", began);
+    println!("until then: {:.1} s of CPU", program.cpu_seconds()?);
     program.wait_told(cli.clusters, PATIENCE).await?;
     say("restarted, all daemons asked, all status as before", began);
     println!(
