@@ -11,7 +11,7 @@ use std::time::Duration;
 /// A ring beside the one that is measured.
 const APART: &str = "apart";
 /// How often each is measured; the environment may ask for more.
-const REPEATS: &str = "SPREAD_E2E_GAPS_REPEATS";
+const REPEATS: &str = spread_e2e::product::GAPS_REPEATS;
 /// As long as the others take.
 const NOTHING: Duration = Duration::from_secs(15);
 
