@@ -11,7 +11,7 @@ use spread_wire::ids::{RequestNumber, SessionId};
 use spread_wire::link::{Multicast, RequestBody};
 use std::collections::VecDeque;
 
-/// Parts on their way at once, at most: what others send waits for these.
+/// Parts on their way at once, at most, but for endpoints in other processes: what others send waits for these.
 const PARTS: usize = 4;
 /// The index of a part that does nothing: it stands for one that is not to be sent again.
 const NO_PART: u32 = u32::MAX;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes of one buffer: a burst put together again by the kernel.
 pub(crate) const BUFFER_BYTES: usize = 1 << 16;
-/// A buffer with less in it is copied: packets that wait hold twice their bytes at most.
+/// A buffer with less in it is copied: a burst that waits holds twice its bytes at most, until the last of its packets goes.
 const LEAST_BYTES: usize = BUFFER_BYTES / 2;
 /// Buffers that are kept for use again, in buffers.
 const KEPT: usize = 64;
