@@ -35,8 +35,10 @@ pub enum DaemonOutput {
 #[derive(Debug)]
 pub struct Daemon {
     ring: Ring,
+    /// What it tells endpoints waits in it: most of all outputs, and each would be moved once more.
     engine: Engine,
-    outputs: VecDeque<DaemonOutput>,
+    /// All other outputs, each with its place: after so many of the engine's.
+    others: VecDeque<(u64, DaemonOutput)>,
     /// An orderly leave was asked for: the ring is told once it has all requests.
     leaving: bool,
 }
@@ -46,7 +48,7 @@ impl Daemon {
     #[must_use]
     pub fn new(now: Instant, ring: Settings, engine: EngineSettings) -> Self {
         let (ring, engine) = (Ring::new(now, ring), Engine::new(engine));
-        let mut daemon = Self { ring, engine, outputs: VecDeque::new(), leaving: false };
+        let mut daemon = Self { ring, engine, others: VecDeque::new(), leaving: false };
         daemon.pump(now);
         daemon
     }
@@ -123,7 +125,11 @@ impl Daemon {
 
     /// The next thing to do, in order.
     pub fn poll_output(&mut self) -> Option<DaemonOutput> {
-        self.outputs.pop_front()
+        if self.others.front().is_some_and(|(after, _)| *after <= self.engine.polled()) {
+            return self.others.pop_front().map(|(_, output)| output);
+        }
+        let EngineOutput::Link { link, event } = self.engine.poll_output()?;
+        Some(DaemonOutput::Link { link, event })
     }
 
     /// When to call [`Daemon::handle_timeout`].
@@ -167,7 +173,6 @@ impl Daemon {
             {
                 self.engine.stable(configuration, seq);
             }
-            self.take_from_engine();
             let submitted = self.submit();
             if submitted {
                 self.ring.flush(now);
@@ -186,20 +191,15 @@ impl Daemon {
             Output::Deliver(delivery) => self.engine.delivered(delivery),
             Output::Install(configuration) => {
                 self.engine.installed(&configuration);
-                self.take_from_engine();
-                self.outputs.push_back(DaemonOutput::Installed(configuration));
+                self.put(DaemonOutput::Installed(configuration));
             }
-            other => {
-                self.take_from_engine();
-                self.outputs.push_back(DaemonOutput::Ring(other));
-            }
+            other => self.put(DaemonOutput::Ring(other)),
         }
     }
 
-    fn take_from_engine(&mut self) {
-        while let Some(EngineOutput::Link { link, event }) = self.engine.poll_output() {
-            self.outputs.push_back(DaemonOutput::Link { link, event });
-        }
+    /// Puts an output behind what the engine has told.
+    fn put(&mut self, output: DaemonOutput) {
+        self.others.push_back((self.engine.told(), output));
     }
 
     /// Gives the ring what it has room for; returns whether it took anything.

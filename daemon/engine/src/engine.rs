@@ -190,6 +190,16 @@ impl Engine {
         self.links.poll_output()
     }
 
+    /// How many outputs were handed over so far.
+    pub(crate) fn polled(&self) -> u64 {
+        self.links.polled()
+    }
+
+    /// How many there will have been once all that there are now were.
+    pub(crate) fn told(&mut self) -> u64 {
+        self.links.told()
+    }
+
     /// Sessions, groups and endpoints as all daemons of the component have them here.
     #[must_use]
     pub fn state(&self) -> &State {

@@ -45,14 +45,39 @@ pub(crate) struct Links {
     /// The built-in endpoint's request that was applied last and not acknowledged yet: one word acknowledges a run of them.
     applied: Option<RequestNumber>,
     outputs: VecDeque<EngineOutput>,
+    /// Outputs that were handed over so far.
+    polled: u64,
 }
 
 impl Links {
     pub(crate) fn poll_output(&mut self) -> Option<EngineOutput> {
-        self.outputs.pop_front().or_else(|| {
-            let (number, Builtin { link, .. }) = (self.applied.take()?, self.builtin?);
-            Some(EngineOutput::Link { link, event: LinkEvent::Acknowledged { number } })
-        })
+        if self.outputs.is_empty() {
+            self.acknowledge();
+        }
+        let output = self.outputs.pop_front()?;
+        self.polled += 1;
+        Some(output)
+    }
+
+    /// Outputs handed over so far.
+    pub(crate) fn polled(&self) -> u64 {
+        self.polled
+    }
+
+    /// Outputs handed over once all there are now were.
+    pub(crate) fn told(&mut self) -> u64 {
+        self.acknowledge();
+        self.polled + self.outputs.len() as u64
+    }
+
+    /// Acknowledges what was applied last to the built-in endpoint.
+    fn acknowledge(&mut self) {
+        if let Some(Builtin { link, .. }) = self.builtin
+            && let Some(number) = self.applied.take()
+        {
+            let event = LinkEvent::Acknowledged { number };
+            self.outputs.push_back(EngineOutput::Link { link, event });
+        }
     }
 
     pub(crate) fn set_builtin(&mut self, link: LinkId, uid: EndpointUid) {

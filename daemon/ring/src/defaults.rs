@@ -18,7 +18,7 @@ impl Timers {
             join_interval: ms(20),
             consensus_timeout: ms(150),
             form_timeout: ms(300),
-            idle_token: ms(120),
+            idle_token: ms(150),
             probe_interval: ms(250),
             singleton_delay: ms(1000),
         }

@@ -45,6 +45,7 @@ pub(crate) struct Operational {
     /// When to look for daemons outside; the representative does.
     probe: Option<Instant>,
     token_loss: Duration,
+    idle_token: Duration,
 }
 
 impl Operational {
@@ -76,6 +77,7 @@ impl Operational {
             watch: Watch::new(now, predecessor, timers),
             probe: represents.then(|| now + timers.probe_interval),
             token_loss: timers.token_loss,
+            idle_token: timers.idle_token,
         }
     }
 
@@ -95,7 +97,9 @@ impl Operational {
 
     pub(crate) fn deadline(&self) -> Instant {
         let mut next = self.watch.deadline().min(self.token_seen + self.token_loss);
-        next = self.probe.map_or(next, |probe| next.min(probe));
+        // In a ring at rest that waits for the token: one thing to wake for instead of two.
+        let with_token = if self.rests { self.idle_token } else { Duration::ZERO };
+        next = self.probe.map_or(next, |probe| next.min(probe + with_token));
         if self.resting.is_some() {
             next = next.min(self.rest_until);
         }

@@ -44,6 +44,7 @@ impl Ring {
             self.send(Destination::Slot(from), &Packet::Sign { tag, visit: token.visit });
         }
         self.visit(now, token);
+        self.probe_outside(now);
     }
 
     /// One visit of the token.

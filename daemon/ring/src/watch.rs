@@ -15,8 +15,6 @@ use spread_wire::time::Instant;
 
 /// The successor may be silent for so many retransmission intervals before it is asked for a sign.
 const SILENT_INTERVALS: u32 = 3;
-/// The token of an idle ring may be late by so many retransmission intervals.
-const LATE_INTERVALS: u32 = 2;
 
 /// After a long silence that was no crash, daemons are given more time for so long ...
 const STRAIN: Duration = Duration::from_secs(60);
@@ -79,7 +77,8 @@ fn call_after(timers: &Timers, rests: bool) -> Duration {
     match timers.rest(rests) {
         // Half of the time that makes a silent successor crashed: it may have given the token away and wait itself.
         Duration::ZERO => timers.token_retransmit * timers.token_retransmits / 2,
-        rest => timers.token_retransmit * LATE_INTERVALS + rest,
+        // It may be late by one interval.
+        rest => timers.token_retransmit + rest,
     }
 }
 

@@ -121,11 +121,18 @@ fn a_crash_is_found_in_a_quarter_of_a_second_and_survivors_lose_nothing() {
 
 #[test]
 fn an_idle_ring_finds_a_crash_too() {
-    let mut network = started(9, 3, &[0, 1, 2]);
-    network.run(MS * 3000);
-    network.crash(1);
-    let took = network.form(&[0, 2]);
-    assert!(took < MS * 400, "{took:?}");
+    let slots: Vec<u16> = (0..8).collect();
+    for victim in [0, 1, 7] {
+        let rest: Vec<u16> = slots.iter().copied().filter(|slot| *slot != victim).collect();
+        // The token rests with it, is on its way to it, or has just left.
+        for after in (0..160).step_by(10) {
+            let mut network = started(9, 8, &slots);
+            network.run(MS * (3000 + after));
+            network.crash(victim);
+            let took = network.form(&rest);
+            assert!(took < MS * 400, "d{victim} after {after} ms: {took:?}");
+        }
+    }
 }
 
 #[test]

@@ -1,28 +1,24 @@
 //! The clients' side: their sockets, and the front.
 
-use crate::burst;
+mod listeners;
+
+pub(crate) use listeners::{Listeners, bind};
+
 use crate::connection::{Connection, Gate, READ_BYTES, WRITE_BYTES};
 use crate::pressure::{self, Pressure};
 use crate::settings::Settings;
 use crate::snapshot::{Session, Snapshots};
-use crate::watched::watch;
-use anyhow::{Context, Result, bail};
-use rustix::net::SocketFlags;
 use spread_front::{ConnectionId, Front, FrontOutput, FrontSettings, Peer};
 use spread_wire::link::{LinkEvent, Request};
 use spread_wire::time::Instant;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::io::Interest;
 use tokio::sync::{Notify, mpsc, watch};
 
 /// Link events handled before what they caused is written.
@@ -33,10 +29,6 @@ const FLUSH_TIME: Duration = Duration::from_millis(1);
 const WRITES_PER_TURN: usize = 512;
 /// How often time is looked at while somebody has a deadline.
 const TICK: Duration = Duration::from_millis(100);
-/// The same while nobody has: a daemon at rest sleeps.
-const IDLE_TICK: Duration = Duration::from_millis(500);
-/// Out of descriptors: wait so long before accepting again.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What clients sent before the daemon stops gets so long to be taken in.
 const DRAIN: Duration = Duration::from_secs(3);
 /// What waits for clients at the end gets so long to be read.
@@ -44,65 +36,6 @@ const LINGER: Duration = Duration::from_millis(500);
 
 /// Deliveries, and what tells the ring how many of them wait.
 pub(crate) type FromRing = (mpsc::UnboundedReceiver<Vec<LinkEvent>>, Arc<Pressure>);
-
-/// Bound listeners.
-pub(crate) struct Listeners {
-    tcp: Vec<std::net::TcpListener>,
-    unix: std::os::unix::net::UnixListener,
-    path: PathBuf,
-}
-
-/// Binds before anything starts, so that a taken port is a clear error.
-pub(crate) fn bind(settings: &Settings) -> Result<Listeners> {
-    let slot = settings.slot();
-    let mut addresses: Vec<IpAddr> = slot
-        .interfaces
-        .iter()
-        .filter(|interface| interface.client)
-        .map(|interface| interface.address)
-        .collect();
-    if addresses.is_empty() {
-        // As in the original any address, but not the network's for a daemon that sits on loopback.
-        addresses.push(match slot.address() {
-            Some(address) if address.is_loopback() => address,
-            Some(IpAddr::V4(_)) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            // A name may stand for both families.
-            _ => burst::any_family(),
-        });
-    }
-    let tcp = addresses
-        .into_iter()
-        .map(|address| bind_tcp(SocketAddr::new(address, slot.port)))
-        .collect::<Result<_>>()?;
-    let path = settings.unix_socket();
-    if std::os::unix::net::UnixStream::connect(&path).is_ok() {
-        bail!(
-            "{} belongs to a daemon that runs: stop it, or set another UnixSocketDirectory",
-            path.display()
-        );
-    }
-    let _ = std::fs::remove_file(&path);
-    let unix = std::os::unix::net::UnixListener::bind(&path)
-        .with_context(|| format!("the Unix socket {} can't be made", path.display()))?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666))?;
-    unix.set_nonblocking(true)?;
-    Ok(Listeners { tcp, unix, path })
-}
-
-fn bind_tcp(address: SocketAddr) -> Result<std::net::TcpListener> {
-    use socket2::{Domain, Socket, Type};
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    socket.set_reuse_address(true)?;
-    if address.ip() == Ipv6Addr::UNSPECIFIED {
-        socket.set_only_v6(false)?;
-    }
-    socket
-        .bind(&address.into())
-        .with_context(|| format!("TCP {address} is taken: is a daemon already running?"))?;
-    socket.listen(1024)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
-}
 
 /// An orderly end, from this side.
 pub(crate) struct Stopping {
@@ -143,6 +76,10 @@ struct Hub {
     unwritten: Notify,
     /// Wakes it when something was written to a session that had much waiting.
     room: Notify,
+    /// Whether it looks at the time.
+    ticks: Cell<bool>,
+    /// Wakes it when it has to from now on.
+    deadlines: Notify,
     to_ring: mpsc::UnboundedSender<Request>,
     pressure: Arc<Pressure>,
     last: Cell<u64>,
@@ -166,6 +103,8 @@ async fn run(
         progress: Notify::new(),
         unwritten: Notify::new(),
         room: Notify::new(),
+        ticks: Cell::new(false),
+        deadlines: Notify::new(),
         to_ring,
         pressure,
         last: Cell::new(0),
@@ -173,18 +112,20 @@ async fn run(
         started: std::time::Instant::now(),
     });
     let mut accepting = Vec::new();
-    let tcp = listeners.tcp.into_iter().map(OwnedFd::from);
-    for listener in tcp.chain([listeners.unix.into()]) {
-        accepting.push(tokio::task::spawn_local(accept(Rc::clone(&hub), listener)));
+    for listener in listeners.descriptors() {
+        accepting.push(tokio::task::spawn_local(listeners::accept(Rc::clone(&hub), listener)));
     }
-    let mut ticked = tokio::time::Instant::now();
+    let mut tick = tokio::time::Instant::now();
     let (mut stopped, mut drain_by) = (false, None);
     // Deliveries that wait for sessions to read.
     let mut waiting: VecDeque<LinkEvent> = VecDeque::new();
     loop {
         let pressed =
             !waiting.is_empty() || drain_by.is_some() || hub.front.borrow().has_deadlines();
-        let tick = ticked + if pressed { TICK } else { IDLE_TICK };
+        if pressed != hub.ticks.get() {
+            hub.ticks.set(pressed);
+            tick = tokio::time::Instant::now() + TICK;
+        }
         tokio::select! {
             events = from_ring.recv(), if waiting.is_empty() => {
                 let Some(events) = events else { break };
@@ -198,16 +139,18 @@ async fn run(
             }
             // A session with far too much waiting has read.
             () = hub.room.notified(), if !waiting.is_empty() => {}
-            () = tokio::time::sleep_until(tick) => {
-                ticked = tokio::time::Instant::now();
+            // A daemon at rest sleeps.
+            () = tokio::time::sleep_until(tick), if pressed => {
+                tick = tokio::time::Instant::now() + TICK;
                 let now = hub.now();
-                if hub.waits() {
-                    hub.end_all();
-                }
                 hub.front.borrow_mut().handle_timeout(now);
                 hub.carry_out();
                 hub.press();
             }
+            () = snapshots.waits.notified() => if hub.waits() {
+                hub.end_all();
+            },
+            () = hub.deadlines.notified() => {}
             () = snapshots.front_loop.asked() => hub.write_snapshot(&snapshots),
             _ = stopping.asked.changed(), if !stopped => {
                 stopped = true;
@@ -259,6 +202,7 @@ impl Hub {
         for id in all {
             self.front.borrow_mut().closed(now, id);
         }
+        self.carry_out();
     }
 
     fn is_due(&self) -> bool {
@@ -319,6 +263,9 @@ impl Hub {
                     }
                 }
             }
+        }
+        if !self.ticks.get() && self.front.borrow().has_deadlines() {
+            self.deadlines.notify_one();
         }
         let resumed = self.front.borrow_mut().has_resumed();
         self.gate.set(self.front.borrow().reads(), resumed);
@@ -441,39 +388,4 @@ async fn write_on(hub: Rc<Hub>, id: ConnectionId, connection: Rc<Connection>) {
             Err(_) => return,
         }
     }
-}
-
-async fn accept(hub: Rc<Hub>, listener: OwnedFd) {
-    let listener = match watch(listener, Interest::READABLE) {
-        Ok(listener) => listener,
-        Err(error) => return tracing::error!("connections can't be accepted: {error}"),
-    };
-    loop {
-        let Ok(mut ready) = listener.readable().await else { return };
-        let Ok(accepted) = ready.try_io(|listener| accept_one(listener.get_ref())) else {
-            continue;
-        };
-        let connected = accepted.and_then(|(socket, peer)| hub.connected(socket, peer));
-        if let Err(error) = connected {
-            pause_accepting(&error).await;
-        }
-    }
-}
-
-fn accept_one(listener: &OwnedFd) -> io::Result<(OwnedFd, Peer)> {
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    let (socket, peer) = rustix::net::acceptfrom_with(listener, flags)?;
-    let Some(address) = peer.and_then(|peer| SocketAddr::try_from(peer).ok()) else {
-        return Ok((socket, Peer::Unix));
-    };
-    // The connection may have ended already: its reader will see.
-    let _ = rustix::net::sockopt::set_tcp_nodelay(&socket, true);
-    let _ = rustix::net::sockopt::set_socket_keepalive(&socket, true);
-    Ok((socket, Peer::Tcp(address.ip().to_canonical())))
-}
-
-/// Sessions that are there go on; new ones wait in the backlog of the socket.
-async fn pause_accepting(error: &std::io::Error) {
-    tracing::warn!("no connection can be accepted for a moment: {error}");
-    tokio::time::sleep(ACCEPT_PAUSE).await;
 }

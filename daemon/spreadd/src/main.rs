@@ -10,6 +10,7 @@
 //! here read slowly.
 
 mod admin;
+mod alarm;
 mod buffers;
 mod burst;
 mod cli;

@@ -1,18 +1,19 @@
 //! The ring's side: its UDP socket, and the daemon without sockets.
 
+mod outputs;
 mod report;
+mod traces;
 
+use crate::alarm::Alarm;
 use crate::burst::RingSocket;
 use crate::key_file::KeyFile;
 use crate::pressure::Pressure;
 use crate::resolver::{Answer, QUIET_AFTER, Resolver, RingView, Standing};
 use crate::settings::Settings;
-use crate::snapshot::{Change, Hint, Snapshots};
-use anyhow::Result;
-use spread_engine::{Daemon, DaemonOutput, LinkId};
-use spread_ring::{
-    Configuration, ConfigurationKind, Destination, Output, Received, Refusal, Trace,
-};
+use crate::snapshot::{Hint, Snapshots};
+use anyhow::{Context as _, Result};
+use spread_engine::{Daemon, LinkId};
+use spread_ring::Received;
 use spread_seal::{Inside, Key, OpenError, Seal};
 use spread_wire::ids::{RingNumber, Slot};
 use spread_wire::link::{LinkEvent, Request};
@@ -20,7 +21,7 @@ use spread_wire::time::Instant;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
@@ -31,20 +32,18 @@ const FIRST_GENERATION: u64 = 1;
 const REQUESTS_PER_TURN: usize = 256;
 /// Receive batches taken in one turn.
 const BATCHES_PER_TURN: usize = 8;
-/// Events for which there is room before they come, at most.
-const BATCH_ROOM: usize = 256;
 /// How often the key file is looked at, and whether names are to be looked up again.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// The same once nothing has changed for [`QUIET_AFTER`].
 const QUIET_LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// A look waits so long for something else to wake the daemon.
+const LOOK_SLACK: Duration = Duration::from_millis(500);
 /// Key file looks after a change at which all members are told which keys this daemon holds: packets may be lost.
 const KEY_ANNOUNCEMENTS: u32 = 10;
 /// An orderly leave takes no longer than this.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
 /// A turn that comes so much later than it was asked for is a stall: somewhat longer, and others take this daemon for crashed.
 const STALL: Duration = Duration::from_millis(100);
-/// One log line per refused peer in this time.
-const REFUSAL_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Requests of the built-in front.
 pub(crate) type FromFront = mpsc::UnboundedReceiver<Request>;
@@ -93,6 +92,7 @@ pub(crate) fn start(
         me: me.0,
         daemon,
         socket,
+        alarm: Alarm::new().context("a timer can't be made")?,
         seal,
         key_file,
         key_ids,
@@ -109,7 +109,7 @@ pub(crate) fn start(
         paths: BTreeMap::new(),
         peers: Vec::new(),
         batch: Vec::new(),
-        burst: Burst::default(),
+        burst: outputs::Burst::default(),
         refused: BTreeMap::new(),
         opened: BTreeMap::new(),
         changing: None,
@@ -129,14 +129,6 @@ impl Clock {
     }
 }
 
-/// Sealed packets of one run to one destination.
-#[derive(Default)]
-struct Burst {
-    to: Option<Destination>,
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
-}
-
 /// Turns that came too late.
 #[derive(Default)]
 struct Stalls {
@@ -148,6 +140,7 @@ struct Driver {
     me: Slot,
     daemon: Daemon,
     socket: RingSocket,
+    alarm: Alarm,
     seal: Seal,
     key_file: Option<KeyFile>,
     key_ids: Vec<u32>,
@@ -169,7 +162,7 @@ struct Driver {
     /// Whom `Destination::Everyone` means.
     peers: Vec<Slot>,
     batch: Vec<LinkEvent>,
-    burst: Burst,
+    burst: outputs::Burst,
     refused: BTreeMap<(SocketAddr, &'static str), Instant>,
     /// Packets that were not opened, by reason.
     opened: BTreeMap<OpenError, u64>,
@@ -204,8 +197,8 @@ impl Driver {
             let now = self.clock.now();
             self.daemon.set_congested(now, self.pressure.congested());
             self.carry_out();
-            let next = self.daemon.poll_timeout().map_or(look, |deadline| deadline.min(look));
-            // One timer for everything: each may wake the thread once more than it is due.
+            let look_by = look + LOOK_SLACK;
+            let next = self.daemon.poll_timeout().map_or(look_by, |deadline| deadline.min(look_by));
             let wait = next.since(now);
             tokio::select! {
                 biased;
@@ -230,7 +223,7 @@ impl Driver {
                     }
                     self.daemon.leave(self.clock.now());
                 }
-                () = tokio::time::sleep(wait) => {}
+                () = self.alarm.sleep(wait) => {}
             }
             let now = self.clock.now();
             self.stalled(now.since(next));
@@ -347,186 +340,5 @@ impl Driver {
                 return;
             }
         }
-    }
-
-    fn not_opened(&mut self, from: SocketAddr, error: OpenError) {
-        *self.opened.entry(error).or_default() += 1;
-        if error != OpenError::Replayed {
-            let why = match error {
-                OpenError::WrongKey | OpenError::UnknownKey => {
-                    "it has another key: compare the ring key files"
-                }
-                OpenError::ForeignRing => "it belongs to another ring number",
-                OpenError::UnknownVersion => "its packets have a version that is not known here",
-                OpenError::Malformed | OpenError::Replayed => "its packets are not those of a ring",
-            };
-            self.log_refusal(from, why);
-        }
-    }
-
-    /// One line per peer and minute.
-    fn log_refusal(&mut self, from: SocketAddr, why: &'static str) {
-        const PEERS: usize = 1024;
-        let now = self.clock.now();
-        if self.refused.len() >= PEERS {
-            self.refused.retain(|_, at| now.since(*at) < REFUSAL_INTERVAL);
-        }
-        let last = self.refused.get(&(from, why));
-        if last.is_none_or(|at| now.since(*at) >= REFUSAL_INTERVAL) && self.refused.len() < PEERS {
-            self.refused.insert((from, why), now);
-            tracing::warn!("packets from {from} are refused: {why}");
-        }
-    }
-
-    /// Carries out everything in order.
-    fn carry_out(&mut self) {
-        while let Some(output) = self.daemon.poll_output() {
-            match output {
-                DaemonOutput::Link { event, .. } => self.batch.push(event),
-                DaemonOutput::Installed(configuration) => self.installed(&configuration),
-                DaemonOutput::Ring(output) => self.ring_output(output),
-            }
-        }
-        self.flush();
-        if self.batch.is_empty() {
-            return;
-        }
-        self.pressure.sent(&self.batch);
-        // The next turn has about as many.
-        let room = Vec::with_capacity(self.batch.len().min(BATCH_ROOM));
-        let batch = core::mem::replace(&mut self.batch, room);
-        if self.events.send(batch).is_err() && self.end.is_none() {
-            self.end = Some(Ok(()));
-        }
-    }
-
-    fn ring_output(&mut self, output: Output) {
-        match output {
-            Output::Send { to, packet } => {
-                if self.burst.to != Some(to) {
-                    self.flush();
-                    self.burst.to = Some(to);
-                }
-                self.seal.seal(&packet, &mut self.burst.bytes);
-                self.burst.ends.push(self.burst.bytes.len());
-            }
-            Output::Peers(peers) => {
-                self.flush();
-                self.peers = peers;
-            }
-            Output::Path { slot, boot, address } => {
-                self.flush();
-                self.seal.proved(slot, boot);
-                self.paths.insert(slot, address);
-            }
-            Output::Left => self.end = Some(Ok(())),
-            Output::Superseded { by } => {
-                let name = self.names.get(usize::from(by.slot.0)).cloned().unwrap_or_default();
-                tracing::error!("another daemon has slot {name} and stays: this one ends");
-                self.end = Some(Err(anyhow::anyhow!("another daemon has slot {name}")));
-            }
-            Output::Trace(trace) => self.trace(trace),
-            Output::Deliver(_) | Output::Install(_) => {}
-        }
-    }
-
-    /// Sends the run gathered so far: sealed once, to each peer in its own burst.
-    fn flush(&mut self) {
-        let Burst { to, bytes, ends } = &mut self.burst;
-        let Some(to) = to.take() else { return };
-        match to {
-            Destination::Address(address) => self.socket.send(address, bytes, ends),
-            Destination::Slot(slot) => {
-                if let Some(address) = self.paths.get(&slot) {
-                    self.socket.send(*address, bytes, ends);
-                }
-            }
-            Destination::Everyone => {
-                let group = self.group.filter(|_| self.peers.len() > 1);
-                let peers = self.peers.iter().filter(|_| group.is_none());
-                let addresses = peers.filter_map(|peer| self.paths.get(peer)).copied();
-                for address in group.into_iter().chain(addresses) {
-                    self.socket.send(address, bytes, ends);
-                }
-            }
-        }
-        bytes.clear();
-        ends.clear();
-    }
-
-    fn trace(&mut self, trace: Trace) {
-        match trace {
-            Trace::Phase { phase, reason } => {
-                tracing::debug!("{phase:?}: {reason:?}");
-                if phase == spread_ring::Phase::Gather && self.changing.is_none() {
-                    self.changing = Some((self.clock.now(), format!("{reason:?}")));
-                    self.quiet_since = None;
-                }
-            }
-            Trace::Refused { from, why, .. } => {
-                let why = match why {
-                    Refusal::ConfigurationMismatch => {
-                        "its configuration file lists other daemons: compare the files"
-                    }
-                    Refusal::ForeignRing => "it belongs to another ring number",
-                    Refusal::SlotClaimed => "its slot is taken by a daemon that answers",
-                    Refusal::Malformed => "its packets can't be read",
-                    Refusal::UnknownVersion => "its packets have a version that is not known here",
-                };
-                self.log_refusal(from, why);
-            }
-            Trace::Waiting(occupant) => self.waits(&occupant),
-        }
-    }
-
-    /// Another daemon has this one's slot: nobody is served, and one line a minute says what to do.
-    fn waits(&mut self, occupant: &spread_ring::Occupant) {
-        self.snapshots.waiting.store(true, Ordering::Relaxed);
-        let now = self.clock.now();
-        if self.waiting_said.is_some_and(|at| now.since(at) < REFUSAL_INTERVAL) {
-            return;
-        }
-        self.waiting_said = Some(now);
-        let name = self.names.get(usize::from(self.me.0)).cloned().unwrap_or_default();
-        let at = occupant.at.map_or_else(|| String::from("another address"), |at| at.to_string());
-        tracing::warn!(
-            "SlotClaimed: slot {name} is taken by the daemon at {at} (boot id {:?}, claim {}), which answers. This one waits \
-             and serves nobody: stop that one, or start this one in a vacant slot",
-            occupant.daemon.boot,
-            occupant.daemon.claim.0
-        );
-    }
-
-    fn installed(&mut self, configuration: &Configuration) {
-        if configuration.kind == ConfigurationKind::Transitional {
-            return;
-        }
-        let members: Vec<String> = configuration
-            .members
-            .iter()
-            .filter_map(|member| self.names.get(usize::from(member.slot.0)).cloned())
-            .collect();
-        let now = self.clock.now();
-        let (since, reason) = self.changing.take().unwrap_or((now, String::from("Start")));
-        let took = now.since(since);
-        self.quiet_since = Some(now);
-        tracing::info!(
-            "in a ring of {}: {} ({reason}, {:.1} ms)",
-            members.len(),
-            members.join(" "),
-            took.as_secs_f64() * 1e3
-        );
-        let at =
-            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        self.snapshots.changed(Change {
-            at_milliseconds: u64::try_from(at.as_millis()).unwrap_or(0),
-            reason,
-            took_microseconds: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-            members,
-        });
-        self.write_snapshot();
-        self.waiting_said = None;
-        self.snapshots.waiting.store(false, Ordering::Relaxed);
-        self.snapshots.ready.store(true, Ordering::Relaxed);
     }
 }

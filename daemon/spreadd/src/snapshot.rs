@@ -139,6 +139,8 @@ pub(crate) struct Snapshots {
     pub(crate) front_loop: Loop,
     /// Another daemon has the slot: no session is served.
     pub(crate) waiting: AtomicBool,
+    /// Tells the clients' side when that begins.
+    pub(crate) waits: Notify,
     /// It was in a configuration: sessions are accepted from then on.
     pub(crate) ready: AtomicBool,
     /// It was asked to end.

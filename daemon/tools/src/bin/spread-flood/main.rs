@@ -32,6 +32,9 @@ struct Cli {
     /// Receivers at each daemon.
     #[arg(long, default_value_t = 1)]
     receivers: usize,
+    /// Threads that receive; each sender has its own.
+    #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u8).range(1..))]
+    threads: u8,
     /// Bytes of a message's body, 28 at least.
     #[arg(short, long, default_value_t = 1350)]
     bytes: usize,
@@ -94,10 +97,17 @@ fn service(text: &str) -> Result<Service, String> {
     known.map(|(_, service)| service).ok_or_else(|| format!("`{text}` is no service"))
 }
 
-#[tokio::main(worker_threads = 2)]
-async fn main() {
+fn main() {
     let cli = Cli::parse();
-    match run(&cli).await {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(usize::from(cli.threads))
+        .enable_all()
+        .build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(run(&cli)),
+        Err(error) => Err(error.into()),
+    };
+    match outcome {
         Ok(true) => {}
         Ok(false) => std::process::exit(1),
         Err(error) => {
