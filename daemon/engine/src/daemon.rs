@@ -6,6 +6,7 @@ use core::net::SocketAddr;
 use spread_ring::{Configuration, Counters, Output, Received, Ring, Settings, Status, SubmitError};
 use spread_wire::ids::{EndpointUid, Slot};
 use spread_wire::link::{Attach, LinkEvent, Request};
+use spread_wire::queue::take_first;
 use spread_wire::time::Instant;
 use std::collections::VecDeque;
 
@@ -126,7 +127,7 @@ impl Daemon {
     /// The next thing to do, in order.
     pub fn poll_output(&mut self) -> Option<DaemonOutput> {
         if self.others.front().is_some_and(|(after, _)| *after <= self.engine.polled()) {
-            return self.others.pop_front().map(|(_, output)| output);
+            return take_first(&mut self.others).map(|(_, output)| output);
         }
         let EngineOutput::Link { link, event } = self.engine.poll_output()?;
         Some(DaemonOutput::Link { link, event })

@@ -8,6 +8,7 @@ use crate::settings::{EngineOutput, LinkId};
 use spread_bugs::{Bug, planted};
 use spread_wire::ids::{EndpointUid, RequestNumber, Seq};
 use spread_wire::link::LinkEvent;
+use spread_wire::queue::take_first;
 use std::collections::{BTreeMap, VecDeque};
 
 /// The link of the built-in endpoint.
@@ -54,7 +55,7 @@ impl Links {
         if self.outputs.is_empty() {
             self.acknowledge();
         }
-        let output = self.outputs.pop_front()?;
+        let output = take_first(&mut self.outputs)?;
         self.polled += 1;
         Some(output)
     }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use spread_bugs::{Bug, planted};
 use spread_wire::ids::RequestNumber;
+use spread_wire::queue::take_first;
 use spread_wire::service::Guarantee;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -107,7 +108,7 @@ impl Outbound {
             Source::Endpoint(endpoint) => {
                 self.turn = endpoint.wrapping_add(1);
                 let queue = self.queues.get_mut(&endpoint)?;
-                let next = queue.waiting.pop_front()?;
+                let next = take_first(&mut queue.waiting)?;
                 queue.waiting_bytes -= next.payload.len();
                 queue.outstanding.push_back(next);
                 return Some(endpoint);
@@ -141,10 +142,10 @@ impl Outbound {
             entry.and_then(|entry| entry.number).is_some_and(|first| first <= number)
         };
         while done(queue.outstanding.front()) {
-            queue.outstanding.pop_front();
+            take_first(&mut queue.outstanding);
         }
         while done(queue.waiting.front()) {
-            if let Some(first) = queue.waiting.pop_front() {
+            if let Some(first) = take_first(&mut queue.waiting) {
                 queue.waiting_bytes -= first.payload.len();
             }
         }

@@ -4,6 +4,7 @@ use crate::settings::Peer;
 use bytes::{Bytes, BytesMut};
 use spread_wire::frame::Connect;
 use spread_wire::ids::SessionId;
+use spread_wire::queue::take_first;
 use spread_wire::time::Instant;
 use std::collections::VecDeque;
 
@@ -73,7 +74,7 @@ impl Outbox {
                 return;
             }
             bytes -= *first;
-            self.messages.pop_front();
+            take_first(&mut self.messages);
             self.started = false;
         }
     }

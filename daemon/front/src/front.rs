@@ -12,6 +12,7 @@ use spread_bugs::{Bug, planted};
 use spread_wire::frame::Refusal;
 use spread_wire::ids::{PrivateName, RequestNumber, SessionId};
 use spread_wire::link::{LinkEvent, Request, RequestBody};
+use spread_wire::queue::take_first;
 use spread_wire::time::Instant;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -318,7 +319,7 @@ impl Front {
         if self.outputs.is_empty() {
             self.flush_run();
         }
-        self.outputs.pop_front()
+        take_first(&mut self.outputs)
     }
 
     /// Whether a session that reads has more waiting than its bound: the driver tells the ring, which sends less until then.

@@ -8,6 +8,7 @@
 use bytes::Bytes;
 use spread_bugs::{Bug, planted};
 use spread_wire::packet::cursor::{ReadError, Reader, Writer};
+use spread_wire::queue::take_first;
 use spread_wire::service::Guarantee;
 use std::collections::VecDeque;
 
@@ -90,7 +91,7 @@ impl Backlog {
             if take == left {
                 self.bytes -= payload.len();
                 self.packed = 0;
-                self.queue.pop_front();
+                take_first(&mut self.queue);
             } else {
                 self.packed += take;
             }

@@ -22,6 +22,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use spread_bugs::{Bug, planted};
 use spread_wire::ids::{BootId, Claim, ConfigurationId, DaemonId, Seq, Slot};
 use spread_wire::packet::{Packet, cursor::ReadError};
+use spread_wire::queue::take_first;
 use spread_wire::service::Guarantee;
 use spread_wire::time::Instant;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -209,7 +210,7 @@ impl Ring {
 
     /// The next thing to do; call until `None`.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        take_first(&mut self.outputs)
     }
 
     /// When [`Ring::handle_timeout`] has to be called, if nothing happens before.

@@ -5,14 +5,14 @@ mod listeners;
 pub(crate) use listeners::{Listeners, bind};
 
 use crate::connection::{Connection, Gate, READ_BYTES, WRITE_BYTES};
-use crate::pressure::{self, Pressure};
+use crate::deliveries::FromRing;
 use crate::settings::Settings;
 use crate::snapshot::{Session, Snapshots};
 use spread_front::{ConnectionId, Front, FrontOutput, FrontSettings, Peer};
 use spread_wire::link::{LinkEvent, Request};
 use spread_wire::time::Instant;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -23,6 +23,8 @@ use tokio::sync::{Notify, mpsc, watch};
 
 /// Link events handled before what they caused is written.
 const EVENTS_PER_FLUSH: usize = 64;
+/// Time is looked at after so many of them.
+const EVENTS_PER_LOOK: usize = 8;
 /// Handling events takes no longer than this before sockets are written and others have their turn, unless one event does.
 const FLUSH_TIME: Duration = Duration::from_millis(1);
 /// Connections written to before others have their turn.
@@ -33,9 +35,6 @@ const TICK: Duration = Duration::from_millis(100);
 const DRAIN: Duration = Duration::from_secs(3);
 /// What waits for clients at the end gets so long to be read.
 const LINGER: Duration = Duration::from_millis(500);
-
-/// Deliveries, and what tells the ring how many of them wait.
-pub(crate) type FromRing = (mpsc::UnboundedReceiver<Vec<LinkEvent>>, Arc<Pressure>);
 
 /// An orderly end, from this side.
 pub(crate) struct Stopping {
@@ -61,6 +60,16 @@ pub(crate) fn start(
     }
 }
 
+/// What is left of the deliveries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    /// More than one turn takes.
+    More,
+    /// More than sessions can take before they have read.
+    Full,
+}
+
 /// The front and its connections, shared by the tasks of this side.
 struct Hub {
     front: RefCell<Front>,
@@ -81,7 +90,7 @@ struct Hub {
     /// Wakes it when it has to from now on.
     deadlines: Notify,
     to_ring: mpsc::UnboundedSender<Request>,
-    pressure: Arc<Pressure>,
+    from_ring: FromRing,
     last: Cell<u64>,
     snapshots: Arc<Snapshots>,
     started: std::time::Instant,
@@ -91,7 +100,7 @@ async fn run(
     listeners: Listeners,
     settings: FrontSettings,
     to_ring: mpsc::UnboundedSender<Request>,
-    (mut from_ring, pressure): FromRing,
+    from_ring: FromRing,
     (mut stopping, snapshots): (Stopping, Arc<Snapshots>),
 ) {
     let hub = Rc::new(Hub {
@@ -106,7 +115,7 @@ async fn run(
         ticks: Cell::new(false),
         deadlines: Notify::new(),
         to_ring,
-        pressure,
+        from_ring,
         last: Cell::new(0),
         snapshots: Arc::clone(&snapshots),
         started: std::time::Instant::now(),
@@ -117,28 +126,18 @@ async fn run(
     }
     let mut tick = tokio::time::Instant::now();
     let (mut stopped, mut drain_by) = (false, None);
-    // Deliveries that wait for sessions to read.
-    let mut waiting: VecDeque<LinkEvent> = VecDeque::new();
+    // Deliveries wait for sessions to read.
+    let mut full = false;
     loop {
-        let pressed =
-            !waiting.is_empty() || drain_by.is_some() || hub.front.borrow().has_deadlines();
+        let pressed = full || drain_by.is_some() || hub.front.borrow().has_deadlines();
         if pressed != hub.ticks.get() {
             hub.ticks.set(pressed);
             tick = tokio::time::Instant::now() + TICK;
         }
         tokio::select! {
-            events = from_ring.recv(), if waiting.is_empty() => {
-                let Some(events) = events else { break };
-                waiting.extend(events);
-                // What came while sockets were written goes out together: few writes with much in each.
-                while waiting.len() < EVENTS_PER_FLUSH
-                    && let Ok(more) = from_ring.try_recv()
-                {
-                    waiting.extend(more);
-                }
-            }
+            () = hub.from_ring.came(), if !full => {}
             // A session with far too much waiting has read.
-            () = hub.room.notified(), if !waiting.is_empty() => {}
+            () = hub.room.notified(), if full => {}
             // A daemon at rest sleeps.
             () = tokio::time::sleep_until(tick), if pressed => {
                 tick = tokio::time::Instant::now() + TICK;
@@ -164,11 +163,15 @@ async fn run(
         }
         // Fan-out yields to the ring, readers and writers between batches.
         loop {
-            let more = hub.link_events(&mut waiting);
+            let left = hub.link_events();
+            full = left == Left::Full;
             tokio::task::yield_now().await;
-            if !hub.write_dirty() && !more {
+            if !hub.write_dirty() && left != Left::More {
                 break;
             }
+        }
+        if hub.from_ring.is_over() {
+            break;
         }
         // The ring leaves when what clients sent before is on its way.
         let due = || hub.is_due() || hub.front.borrow().sends_large();
@@ -209,33 +212,38 @@ impl Hub {
         self.connections.borrow().values().any(|connection| connection.is_due())
     }
 
-    /// Hands a batch of events to the front as long as its sessions can take them; the rest stays. Returns whether there is more
-    /// that they can take.
-    fn link_events(&self, events: &mut VecDeque<LinkEvent>) -> bool {
+    /// Hands a batch of events to the front as long as its sessions can take them; the rest stays.
+    fn link_events(&self) -> Left {
         let begin = std::time::Instant::now();
         let (now, mut front) = (self.now(), self.front.borrow_mut());
-        let (mut count, mut bytes) = (0, 0);
+        let mut count = 0;
         // Messages are queued together when they are carried out; anything else may fill a queue at once.
         let mut fills = true;
         let mut full = false;
-        while count < EVENTS_PER_FLUSH && (count == 0 || begin.elapsed() < FLUSH_TIME) {
+        while count < EVENTS_PER_FLUSH {
+            let looks = count > 0 && (fills || count % EVENTS_PER_LOOK == 0);
+            if looks && begin.elapsed() >= FLUSH_TIME {
+                break;
+            }
             full = fills && front.overfull(now);
-            let Some(event) = (!full).then(|| events.pop_front()).flatten() else { break };
+            let Some(event) = (!full).then(|| self.from_ring.pop()).flatten() else { break };
             fills = !matches!(event, LinkEvent::Message(..));
-            bytes += pressure::bytes(core::slice::from_ref(&event));
             front.link_event(now, event);
             count += 1;
         }
         drop(front);
-        self.pressure.taken(bytes);
         self.carry_out();
         self.press();
-        !full && !events.is_empty()
+        match self.from_ring.is_empty() {
+            true => Left::Nothing,
+            false if full => Left::Full,
+            false => Left::More,
+        }
     }
 
     /// Tells the ring whether clients read slowly.
     fn press(&self) {
-        self.pressure.slow(self.front.borrow().congested(self.now()));
+        self.from_ring.slow(self.front.borrow().congested(self.now()));
     }
 
     /// Carries out what the front wants, and writes what the kernel takes at once.

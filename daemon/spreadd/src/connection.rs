@@ -2,6 +2,7 @@
 
 use crate::watched::{Watched, watch};
 use bytes::{Buf as _, Bytes};
+use spread_wire::queue::take_first;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
@@ -175,7 +176,7 @@ impl Connection {
                     break;
                 }
                 written -= first.len();
-                queue.pop_front();
+                take_first(&mut queue);
             }
         }
         Ok(total)

@@ -6,7 +6,7 @@
 //! ```
 //! Clients' side and ring are two tasks of one thread: a message on its way wakes nobody but the next process
 //! (`docs/decisions.md`). Neither works for long before the other has its turn. Between them are channels. What waits in them is
-//! bounded: requests by the front's bound on them, deliveries by `pressure`, which makes the whole ring send less while clients
+//! bounded: requests by the front's bound on them, deliveries by `deliveries`, which makes the whole ring send less while clients
 //! here read slowly.
 
 mod admin;
@@ -16,8 +16,8 @@ mod burst;
 mod cli;
 mod clients;
 mod connection;
+mod deliveries;
 mod key_file;
-mod pressure;
 mod resolver;
 mod ring;
 mod settings;
@@ -73,11 +73,10 @@ fn run(arguments: &cli::Arguments) -> Result<()> {
     settings::raise_descriptors(settings.conf.max_sessions);
 
     let (to_ring, from_front) = mpsc::unbounded_channel();
-    let (to_front, from_ring) = mpsc::unbounded_channel();
     let (hints_to_ring, hints) = mpsc::channel(1);
     let (drained, requests_end) = watch::channel(false);
 
-    let pressure = Arc::new(pressure::Pressure::default());
+    let (to_clients, from_ring) = deliveries::deliveries();
     let clients = clients::bind(&settings)?;
     let endpoints = admin::bind(&settings)?;
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
@@ -85,19 +84,13 @@ fn run(arguments: &cli::Arguments) -> Result<()> {
     let ring = ring::start(
         &settings,
         from_front,
-        (to_front, Arc::clone(&pressure)),
+        to_clients,
         requests_end,
         (Arc::clone(&snapshots), hints),
     )?;
     let stopping = clients::Stopping { asked, drained };
-    let front = clients::start(
-        clients,
-        &settings,
-        to_ring,
-        (from_ring, pressure),
-        stopping,
-        Arc::clone(&snapshots),
-    );
+    let front =
+        clients::start(clients, &settings, to_ring, from_ring, stopping, Arc::clone(&snapshots));
     let admin = admin::start(endpoints, &settings, &snapshots, (log_level, hints_to_ring))?;
     tracing::info!("{} listens for clients on {}", settings.name, settings.listens());
 

@@ -6,8 +6,8 @@ mod traces;
 
 use crate::alarm::Alarm;
 use crate::burst::RingSocket;
+use crate::deliveries::ToClients;
 use crate::key_file::KeyFile;
-use crate::pressure::Pressure;
 use crate::resolver::{Answer, QUIET_AFTER, Resolver, RingView, Standing};
 use crate::settings::Settings;
 use crate::snapshot::{Hint, Snapshots};
@@ -16,7 +16,7 @@ use spread_engine::{Daemon, LinkId};
 use spread_ring::Received;
 use spread_seal::{Inside, Key, OpenError, Seal};
 use spread_wire::ids::{RingNumber, Slot};
-use spread_wire::link::{LinkEvent, Request};
+use spread_wire::link::Request;
 use spread_wire::time::Instant;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -47,13 +47,11 @@ const STALL: Duration = Duration::from_millis(100);
 
 /// Requests of the built-in front.
 pub(crate) type FromFront = mpsc::UnboundedReceiver<Request>;
-/// Events for it, a batch for each turn.
-pub(crate) type ToFront = mpsc::UnboundedSender<Vec<LinkEvent>>;
 
 pub(crate) fn start(
     settings: &Settings,
     requests: FromFront,
-    (events, pressure): (ToFront, Arc<Pressure>),
+    deliveries: ToClients,
     drained: watch::Receiver<bool>,
     (snapshots, hints): (Arc<Snapshots>, mpsc::Receiver<Vec<Hint>>),
 ) -> Result<impl Future<Output = Result<()>> + use<>> {
@@ -103,12 +101,11 @@ pub(crate) fn start(
         names,
         resolver,
         quiet_since: None,
-        events,
-        pressure,
+        deliveries,
         snapshots,
         paths: BTreeMap::new(),
         peers: Vec::new(),
-        batch: Vec::new(),
+        received: Vec::new(),
         burst: outputs::Burst::default(),
         refused: BTreeMap::new(),
         opened: BTreeMap::new(),
@@ -154,14 +151,14 @@ struct Driver {
     resolver: Resolver,
     /// Since when the regular configuration stands; `None`: there is none, or it is being changed.
     quiet_since: Option<Instant>,
-    events: ToFront,
-    pressure: Arc<Pressure>,
+    deliveries: ToClients,
     snapshots: Arc<Snapshots>,
     /// Proved address of each slot.
     paths: BTreeMap<Slot, SocketAddr>,
     /// Whom `Destination::Everyone` means.
     peers: Vec<Slot>,
-    batch: Vec<LinkEvent>,
+    /// Empty between two batches of packets.
+    received: Vec<Received>,
     burst: outputs::Burst,
     refused: BTreeMap<(SocketAddr, &'static str), Instant>,
     /// Packets that were not opened, by reason.
@@ -195,7 +192,7 @@ impl Driver {
                 return end;
             }
             let now = self.clock.now();
-            self.daemon.set_congested(now, self.pressure.congested());
+            self.daemon.set_congested(now, self.deliveries.congested());
             self.carry_out();
             let look_by = look + LOOK_SLACK;
             let next = self.daemon.poll_timeout().map_or(look_by, |deadline| deadline.min(look_by));
@@ -319,7 +316,7 @@ impl Driver {
 
     fn receive(&mut self) {
         for _ in 0..BATCHES_PER_TURN {
-            let (mut received, mut refused) = (Vec::new(), Vec::new());
+            let (received, mut refused) = (&mut self.received, Vec::new());
             let seal = &mut self.seal;
             let open = |from, envelope: &mut [u8]| match seal.open_in_place(envelope) {
                 Ok(Inside { slot, boot, packet }) => Some(((slot, boot), packet)),
@@ -332,8 +329,8 @@ impl Driver {
                 received.push(Received { from, slot, boot, packet });
             });
             refused.into_iter().for_each(|(from, error)| self.not_opened(from, error));
-            if !received.is_empty() {
-                self.daemon.handle_received(self.clock.now(), received);
+            if !self.received.is_empty() {
+                self.daemon.handle_received(self.clock.now(), self.received.drain(..));
                 self.carry_out();
             }
             if !more {

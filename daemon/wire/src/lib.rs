@@ -16,5 +16,6 @@ pub mod ids;
 pub mod link;
 pub mod ordered;
 pub mod packet;
+pub mod queue;
 pub mod service;
 pub mod time;

@@ -5,9 +5,6 @@ use anyhow::anyhow;
 use spread_engine::DaemonOutput;
 use spread_ring::{Destination, Output};
 
-/// Events for which there is room before they come, at most.
-const BATCH_ROOM: usize = 256;
-
 /// Sealed packets of one run to one destination.
 #[derive(Default)]
 pub(super) struct Burst {
@@ -21,20 +18,13 @@ impl Driver {
     pub(super) fn carry_out(&mut self) {
         while let Some(output) = self.daemon.poll_output() {
             match output {
-                DaemonOutput::Link { event, .. } => self.batch.push(event),
+                DaemonOutput::Link { event, .. } => self.deliveries.push(event),
                 DaemonOutput::Installed(configuration) => self.installed(&configuration),
                 DaemonOutput::Ring(output) => self.ring_output(output),
             }
         }
         self.flush();
-        if self.batch.is_empty() {
-            return;
-        }
-        self.pressure.sent(&self.batch);
-        // The next turn has about as many.
-        let room = Vec::with_capacity(self.batch.len().min(BATCH_ROOM));
-        let batch = core::mem::replace(&mut self.batch, room);
-        if self.events.send(batch).is_err() && self.end.is_none() {
+        if !self.deliveries.wake() && self.end.is_none() {
             self.end = Some(Ok(()));
         }
     }
