@@ -105,6 +105,7 @@ pub(crate) fn start(
         snapshots,
         paths: BTreeMap::new(),
         peers: Vec::new(),
+        batch: Vec::new(),
         received: Vec::new(),
         burst: outputs::Burst::default(),
         refused: BTreeMap::new(),
@@ -157,6 +158,8 @@ struct Driver {
     paths: BTreeMap<Slot, SocketAddr>,
     /// Whom `Destination::Everyone` means.
     peers: Vec<Slot>,
+    /// Empty between two batches of requests.
+    batch: Vec<Request>,
     /// Empty between two batches of packets.
     received: Vec<Received>,
     burst: outputs::Burst,
@@ -241,14 +244,15 @@ impl Driver {
 
     /// Takes a request and those that wait behind it.
     fn requests(&mut self, first: Request, others: &mut FromFront) {
-        let mut batch = Vec::with_capacity(1);
+        let batch = &mut self.batch;
         batch.push(first);
         while batch.len() < REQUESTS_PER_TURN
             && let Ok(request) = others.try_recv()
         {
             batch.push(request);
         }
-        self.daemon.requests(self.clock.now(), LINK, &batch);
+        self.daemon.requests(self.clock.now(), LINK, batch.iter());
+        batch.clear();
     }
 
     /// Addresses that an administrator names are tried like those of a name server.
