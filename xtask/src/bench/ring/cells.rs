@@ -44,20 +44,22 @@ fn one(bench: &Bench, wanted: &Cell, sealed: bool, show: &mut impl FnMut(Figure)
         let one = |_| cell(&cluster, daemons, bytes, service, bench.seconds, options);
         (0..bench.runs).map(one).collect()
     };
+    // Beside the cell: what else the machine does moves both.
+    let u = bench.unit()?;
     let agreed = measure("agreed", &[])?;
     let way = if sealed { "sealed" } else { "clear" };
     let name = format!("{daemons} daemons, {bytes} B, AGREED, {way}");
     let (costs, rates): (Vec<f64>, Vec<f64>) =
-        agreed.iter().map(|(rate, cost)| (cost / bench.u, *rate)).unzip();
+        agreed.iter().map(|(rate, cost)| (cost / u, *rate)).unzip();
     let theirs = original(daemons, bytes, "agreed");
     let aim = if sealed { wanted.sealed } else { wanted.clear };
     let cost = Figure::new(format!("{name}: CPU per message"), "u", Aim::AtMost(aim), costs);
     let their_cost = theirs.map(|(_, cost)| format!("the original {:.1}", cost / ORIGINAL_U));
     show(cost.note(their_cost.unwrap_or_default()));
-    let their_rate = theirs.map(|(rate, _)| rate * ORIGINAL_U / bench.u);
+    let their_rate = theirs.map(|(rate, _)| rate * ORIGINAL_U / u);
     let rate_aim = their_rate.zip(wanted.rate.filter(|_| !sealed));
     let aim = rate_aim.map_or(Aim::None, |(rate, times)| Aim::AtLeast(rate * times));
-    let note = their_rate.map(|rate| format!("the original {rate:.0} at this u"));
+    let note = their_rate.map(|rate| format!("the original {rate:.0} at u = {u:.1} us"));
     show(
         Figure::new(format!("{name}: rate"), "msg/s", aim, rates.clone())
             .note(note.unwrap_or_default()),
@@ -68,7 +70,7 @@ fn one(bench: &Bench, wanted: &Cell, sealed: bool, show: &mut impl FnMut(Figure)
     // As the original's library reads.
     let pieces = measure("agreed", &["--piecewise"])?;
     let (costs, pieces): (Vec<f64>, Vec<f64>) =
-        pieces.iter().map(|(rate, cost)| (cost / bench.u, *rate)).unzip();
+        pieces.iter().map(|(rate, cost)| (cost / u, *rate)).unzip();
     let apart = format!("{name}, clients read head and rest apart");
     show(Figure::new(format!("{apart}: CPU per message"), "u", Aim::None, costs));
     show(Figure::new(format!("{apart}: rate"), "msg/s", Aim::None, pieces));

@@ -63,7 +63,8 @@ fn quiet(bench: &Bench, cluster: &Cluster<'_>, show: &mut impl FnMut(Figure)) ->
 
 /// At four fifths of what the original carries, and of what this ring carries.
 fn busy(bench: &Bench, cluster: &Cluster<'_>, show: &mut impl FnMut(Figure)) -> Result<()> {
-    let theirs = original(8, 1350, "agreed").map(|(rate, _)| rate * ORIGINAL_U / bench.u);
+    let u = bench.unit()?;
+    let theirs = original(8, 1350, "agreed").map(|(rate, _)| rate * ORIGINAL_U / u);
     let ours = cell(cluster, 8, 1350, "agreed", bench.seconds, &[])?.0;
     let rows = [
         ("the original's", theirs, 5.0, "the original 15 to 216 ms"),

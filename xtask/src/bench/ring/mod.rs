@@ -65,11 +65,16 @@ pub enum Part {
 /// What all parts need.
 pub struct Bench {
     binaries: Binaries,
-    /// The unit on this machine now, in microseconds.
-    u: f64,
     runs: usize,
     seconds: f64,
     quick: bool,
+}
+
+impl Bench {
+    /// The unit on this machine now, in microseconds.
+    fn unit(&self) -> Result<f64> {
+        unit::measure(&unit::Arguments::default())
+    }
 }
 
 /// Draws the picture, where it is wanted and there was a profile.
@@ -83,10 +88,10 @@ fn draw(bars: &[picture::Bar], file: Option<&Path>) -> Result<()> {
 /// Measures and prints.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let binaries = Binaries::find(&arguments.options)?;
-    let u = unit::measure(&unit::Arguments::default())?;
     let quick = arguments.quick;
     let seconds = arguments.seconds.unwrap_or(if quick { 2.0 } else { 3.0 });
-    let bench = Bench { binaries, u, runs: arguments.runs.max(1), seconds, quick };
+    let bench = Bench { binaries, runs: arguments.runs.max(1), seconds, quick };
+    let u = bench.unit()?;
     println!("{}; u = {u:.2} us; {} runs of {seconds} s", cpu::machine(), bench.runs);
     let parts: &[Part] = match (&*arguments.only, quick) {
         ([], true) => &[Part::Cells, Part::Latency],
