@@ -37,6 +37,8 @@ pub fn run(bench: &Bench, show: &mut impl FnMut(Figure)) -> Result<()> {
 
 fn one(bench: &Bench, wanted: &Cell, sealed: bool, show: &mut impl FnMut(Figure)) -> Result<()> {
     let Cell { daemons, bytes, .. } = *wanted;
+    // Beside the cell, since what else the machine does moves both, and before its daemons, which have the same namespaces.
+    let u = bench.unit()?;
     let binaries = bench.binaries.sealing(sealed);
     let mut cluster = Cluster::new(&binaries, daemons)?;
     cluster.start_all(0..daemons)?;
@@ -44,8 +46,6 @@ fn one(bench: &Bench, wanted: &Cell, sealed: bool, show: &mut impl FnMut(Figure)
         let one = |_| cell(&cluster, daemons, bytes, service, bench.seconds, options);
         (0..bench.runs).map(one).collect()
     };
-    // Beside the cell: what else the machine does moves both.
-    let u = bench.unit()?;
     let agreed = measure("agreed", &[])?;
     let way = if sealed { "sealed" } else { "clear" };
     let name = format!("{daemons} daemons, {bytes} B, AGREED, {way}");

@@ -19,8 +19,9 @@ const REST: Duration = Duration::from_secs(10);
 pub fn run(bench: &Bench, show: &mut impl FnMut(Figure)) -> Result<()> {
     let binaries = bench.binaries.sealing(true);
     quiet(bench, &start(&binaries, 5)?, show)?;
+    let u = bench.unit()?;
     let cluster = start(&binaries, 8)?;
-    busy(bench, &cluster, show)?;
+    busy(bench, &cluster, u, show)?;
     rest(bench, &cluster, show)
 }
 
@@ -62,8 +63,7 @@ fn quiet(bench: &Bench, cluster: &Cluster<'_>, show: &mut impl FnMut(Figure)) ->
 }
 
 /// At four fifths of what the original carries, and of what this ring carries.
-fn busy(bench: &Bench, cluster: &Cluster<'_>, show: &mut impl FnMut(Figure)) -> Result<()> {
-    let u = bench.unit()?;
+fn busy(bench: &Bench, cluster: &Cluster<'_>, u: f64, show: &mut impl FnMut(Figure)) -> Result<()> {
     let theirs = original(8, 1350, "agreed").map(|(rate, _)| rate * ORIGINAL_U / u);
     let ours = cell(cluster, 8, 1350, "agreed", bench.seconds, &[])?.0;
     let rows = [
