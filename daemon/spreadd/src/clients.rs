@@ -25,7 +25,8 @@ use tokio::sync::{Notify, mpsc, watch};
 const EVENTS_PER_FLUSH: usize = 64;
 /// Time is looked at after so many messages, and after anything else.
 const EVENTS_PER_LOOK: usize = 8;
-/// Handling events takes no longer than this before sockets are written and others have their turn, unless one event does.
+/// Handling events takes no longer than this before sockets are written and others have their turn, unless what is handled between
+/// two looks does.
 const FLUSH_TIME: Duration = Duration::from_millis(1);
 /// Connections written to before others have their turn.
 const WRITES_PER_TURN: usize = 512;

@@ -5,8 +5,8 @@
 //! admin thread:  HTTP, asks for snapshots
 //! ```
 //! Clients' side and ring are two tasks of one thread: a message on its way wakes nobody but the next process
-//! (`docs/decisions.md`). Neither works for long before the other has its turn. Between them are channels. What waits in them is
-//! bounded: requests by the front's bound on them, deliveries by `deliveries`, which makes the whole ring send less while clients
+//! (`docs/decisions.md`). Neither works for long before the other has its turn. Between them are a channel and a queue. What waits
+//! in them is bounded: requests by the front's bound on them, deliveries by `deliveries`, which makes the whole ring send less while clients
 //! here read slowly.
 
 mod admin;
