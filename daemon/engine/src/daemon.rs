@@ -124,6 +124,12 @@ impl Daemon {
         self.pump(now);
     }
 
+    /// Moves everything that endpoints are told behind what waits in `to`, in order, for a driver that hands it over through such a queue: one by
+    /// one each event would be moved several times. [`Daemon::poll_output`] then has the rest, in its own order.
+    pub fn take_events(&mut self, to: &mut VecDeque<EngineOutput>) {
+        self.engine.take_outputs(to);
+    }
+
     /// The next thing to do, in order.
     pub fn poll_output(&mut self) -> Option<DaemonOutput> {
         if self.others.front().is_some_and(|(after, _)| *after <= self.engine.polled()) {

@@ -15,7 +15,7 @@ use spread_wire::ordered::table::{Origin, Table};
 use spread_wire::ordered::{Ordered, decode, encode_request, encode_void};
 use spread_wire::service::Guarantee;
 use spread_wire::time::Instant;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Rising counts since the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -188,6 +188,11 @@ impl Engine {
     /// The next thing to do, in order.
     pub fn poll_output(&mut self) -> Option<EngineOutput> {
         self.links.poll_output()
+    }
+
+    /// Moves all that [`Engine::poll_output`] would hand over behind what waits in `to`.
+    pub(crate) fn take_outputs(&mut self, to: &mut VecDeque<EngineOutput>) {
+        self.links.take_outputs(to);
     }
 
     /// How many outputs were handed over so far.

@@ -122,9 +122,7 @@ impl Group {
 
     /// Members of one daemon, in member order.
     pub fn members_of(&self, slot: Slot) -> impl Iterator<Item = (&MemberKey, &Member)> {
-        let endpoint = EndpointName::from("");
-        let from = MemberKey { slot, endpoint, name: PrivateName::from("") };
-        self.members.range(from..).take_while(move |(key, _)| key.slot == slot)
+        members_of(&self.members, slot)
     }
 
     /// Whether the daemon has a member.
@@ -134,27 +132,36 @@ impl Group {
     }
 
     /// All members of one daemon by endpoint; the list is kept until a change.
-    pub(crate) fn locals(&mut self, me: Slot) -> Locals {
-        if let Some(local) = &self.local {
-            return Arc::clone(local);
-        }
-        let mut by_endpoint: BTreeMap<u32, Vec<SessionId>> = BTreeMap::new();
-        for (_, member) in self.members_of(me) {
-            by_endpoint.entry(member.endpoint).or_default().push(member.session);
-        }
-        let sorted = by_endpoint.into_iter().map(|(endpoint, mut sessions)| {
-            sessions.sort_unstable();
-            (endpoint, sessions.into())
-        });
-        let local: Locals = sorted.collect();
-        self.local = Some(Arc::clone(&local));
-        local
+    pub(crate) fn locals(&mut self, me: Slot) -> &Locals {
+        let members = &self.members;
+        self.local.get_or_insert_with(|| locals(members, me))
     }
 
     /// Members of one daemon that get membership messages, in member order.
     pub fn informed(&self, me: Slot) -> impl Iterator<Item = (&MemberKey, &Member)> {
         self.members_of(me).filter(|(_, member)| member.membership)
     }
+}
+
+fn members_of(
+    members: &BTreeMap<MemberKey, Member>,
+    slot: Slot,
+) -> impl Iterator<Item = (&MemberKey, &Member)> {
+    let endpoint = EndpointName::from("");
+    let from = MemberKey { slot, endpoint, name: PrivateName::from("") };
+    members.range(from..).take_while(move |(key, _)| key.slot == slot)
+}
+
+fn locals(members: &BTreeMap<MemberKey, Member>, me: Slot) -> Locals {
+    let mut by_endpoint: BTreeMap<u32, Vec<SessionId>> = BTreeMap::new();
+    for (_, member) in members_of(members, me) {
+        by_endpoint.entry(member.endpoint).or_default().push(member.session);
+    }
+    let sorted = by_endpoint.into_iter().map(|(endpoint, mut sessions)| {
+        sessions.sort_unstable();
+        (endpoint, sessions.into())
+    });
+    sorted.collect()
 }
 
 impl Endpoint {

@@ -60,6 +60,17 @@ impl Links {
         Some(output)
     }
 
+    /// Moves all outputs behind those that wait in `to`. Into an empty queue none is moved by itself.
+    pub(crate) fn take_outputs(&mut self, to: &mut VecDeque<EngineOutput>) {
+        self.acknowledge();
+        self.polled += self.outputs.len() as u64;
+        if to.is_empty() {
+            core::mem::swap(&mut self.outputs, to);
+        } else {
+            to.append(&mut self.outputs);
+        }
+    }
+
     /// Outputs handed over so far.
     pub(crate) fn polled(&self) -> u64 {
         self.polled
@@ -148,6 +159,7 @@ impl Links {
     }
 
     /// Says something to an endpoint.
+    #[inline]
     pub(crate) fn tell(&mut self, endpoint: u32, event: LinkEvent) {
         if endpoint == 0 {
             if let Some(Builtin { link, .. }) = self.builtin {

@@ -50,7 +50,7 @@ impl Front {
             return;
         }
         let run = core::mem::take(&mut self.run);
-        self.run_room = run.room();
+        self.run_room = run.next_room(self.run_room);
         let (now, messages) = (run.began, run.messages);
         let receivers = Arc::clone(&run.receivers);
         let chunks = run.into_chunks();

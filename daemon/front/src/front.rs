@@ -104,7 +104,7 @@ pub struct Front {
     pub(crate) outputs: VecDeque<FrontOutput>,
     /// Messages that the same sessions get, not queued yet.
     pub(crate) run: Run,
-    /// Room that the last run took, in bytes.
+    /// Room for the next run, in bytes.
     pub(crate) run_room: usize,
     pub(crate) counters: Counters,
     /// Connections with more waiting than their bound.
@@ -232,31 +232,31 @@ impl Front {
     }
 
     /// Something came over the link.
-    pub fn link_event(&mut self, now: Instant, event: LinkEvent) {
+    pub fn link_event(&mut self, now: Instant, event: &LinkEvent) {
         self.clock = now;
-        self.note_event(&event);
-        match &event {
+        self.note_event(event);
+        match event {
             LinkEvent::Message(delivered, _) if !self.is_news(delivered) => return,
             LinkEvent::Message(..) | LinkEvent::Acknowledged { .. } => {}
             _ => self.flush_run(),
         }
         match event {
             LinkEvent::Attached { epoch, last, sessions, .. } => {
-                self.attached(now, epoch, last, &sessions);
+                self.attached(now, *epoch, *last, sessions);
             }
-            LinkEvent::Acknowledged { number } => self.acknowledged(number),
-            LinkEvent::PartsLost { last } => self.parts_lost(last),
+            LinkEvent::Acknowledged { number } => self.acknowledged(*number),
+            LinkEvent::PartsLost { last } => self.parts_lost(*last),
             LinkEvent::Pause(paused) => {
-                self.paused = paused;
+                self.paused = *paused;
                 self.feed();
             }
-            LinkEvent::SessionOpened { session, .. } => self.opened(now, session),
-            LinkEvent::SessionRefused { session } => self.refused_session(session),
-            LinkEvent::SessionClosed { session } => self.forget(session),
-            LinkEvent::Message(delivered, receivers) => self.deliver(now, &delivered, &receivers),
-            LinkEvent::View(view) => self.deliver_view(now, &view),
+            LinkEvent::SessionOpened { session, .. } => self.opened(now, *session),
+            LinkEvent::SessionRefused { session } => self.refused_session(*session),
+            LinkEvent::SessionClosed { session } => self.forget(*session),
+            LinkEvent::Message(delivered, receivers) => self.deliver(now, delivered, receivers),
+            LinkEvent::View(view) => self.deliver_view(now, view),
             LinkEvent::Transition { group, receivers, id, .. } => {
-                self.deliver_transition(now, &group, &id, &receivers)
+                self.deliver_transition(now, group, id, receivers);
             }
             LinkEvent::Applied { .. } | LinkEvent::AttachRefused { .. } | LinkEvent::Detached => {}
         }

@@ -9,9 +9,11 @@ use std::sync::Arc;
 
 /// A run of so many bytes goes to its sessions.
 const RUN_BYTES: usize = 64 << 10;
+/// Room for a run is a multiple of this, in bytes: one that is a little longer than those before it need not move.
+const ROOM_STEP: usize = 8 << 10;
 /// Bodies of at least so many bytes are shared, smaller ones copied, which spares each receiver one more owner to count and one
 /// more chunk to hand to the kernel. Chosen, not measured.
-const SHARED_BYTES: usize = 1024;
+const SHARED_BYTES: usize = 4096;
 
 /// A run that is being gathered; without messages it is nobody's.
 #[derive(Debug, Default)]
@@ -32,14 +34,13 @@ pub(crate) struct Run {
 impl Run {
     /// One that begins with the next message, with room for so many copied bytes.
     pub(crate) fn new(now: Instant, receivers: &Arc<[SessionId]>, room: usize) -> Self {
-        let copied = Vec::with_capacity(room);
+        let copied = Vec::with_capacity(room.next_multiple_of(ROOM_STEP));
         Self { receivers: Arc::clone(receivers), began: now, copied, ..Self::default() }
     }
 
-    /// Room that the next run will need if it is like this one, in bytes. No more than it took: what waits for a slow reader is
-    /// counted by its length.
-    pub(crate) fn room(&self) -> usize {
-        self.copied.len()
+    /// Room for the next run, in bytes: what the largest of the last hundred or so took.
+    pub(crate) fn next_room(&self, room: usize) -> usize {
+        self.copied.len().max(room - room / 64)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -70,7 +71,9 @@ impl Run {
     }
 
     /// The bytes, in order.
-    pub(crate) fn into_chunks(self) -> Vec<Bytes> {
+    pub(crate) fn into_chunks(mut self) -> Vec<Bytes> {
+        // What waits for a slow reader is counted by its length.
+        self.copied.shrink_to_fit();
         let copied = Bytes::from(self.copied);
         let mut chunks = Vec::with_capacity(2 * self.shared.len() + 1);
         let mut done = 0;

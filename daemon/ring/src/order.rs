@@ -77,15 +77,20 @@ impl Order {
         if data.seq <= self.discarded || data.seq > self.aru.saturating_add(gap) {
             return false;
         }
-        let index = (data.seq - self.discarded - 1) as usize;
-        if self.window.len() <= index {
-            self.window.resize(index + 1, None);
+        let seq = data.seq;
+        let index = (seq - self.discarded - 1) as usize;
+        let stored = Some(Stored { data, packet });
+        match self.window.get_mut(index) {
+            Some(Some(_)) => return false,
+            Some(place) => *place = stored,
+            None => {
+                while self.window.len() < index {
+                    self.window.push_back(None);
+                }
+                self.window.push_back(stored);
+            }
         }
-        if self.window[index].is_some() {
-            return false;
-        }
-        self.high = self.high.max(data.seq);
-        self.window[index] = Some(Stored { data, packet });
+        self.high = self.high.max(seq);
         while self.stored(self.aru + 1).is_some() {
             self.aru += 1;
         }
@@ -137,14 +142,14 @@ impl Order {
     fn deliver_packet(&mut self, stable: u64, to: &mut impl FnMut(Delivery)) -> bool {
         let seq = self.delivered + 1;
         let Some(data) = self.stored(seq).map(|stored| stored.data.clone()) else { return false };
+        let sender = if planted(Bug::PiecesMixed) { Slot(0) } else { data.originator };
+        let assembly = self.assemblies.entry(sender).or_default();
         for (index, piece) in Pieces::new(data.body).enumerate().skip(self.consumed) {
             if piece.last && piece.safe && stable < seq && !planted(Bug::SafeAtOnce) {
                 return false;
             }
             self.consumed = index + 1;
             let guarantee = if piece.safe { Guarantee::Safe } else { Guarantee::Agreed };
-            let sender = if planted(Bug::PiecesMixed) { Slot(0) } else { data.originator };
-            let assembly = self.assemblies.entry(sender).or_default();
             if let Some(payload) = assembly.take(piece) {
                 let position = Position {
                     configuration: self.configuration.id,

@@ -13,7 +13,7 @@ use clap::Parser;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use spread_engine::{
-    Bounds, Daemon, DaemonOutput, EngineSettings, LOST_RETENTION, LinkId, SlotDescription,
+    Bounds, Daemon, DaemonOutput, EngineOutput, EngineSettings, LOST_RETENTION, LinkId, SlotDescription,
 };
 use spread_front::{
     Authentication, ConnectionId, Front, FrontOutput, FrontSettings, Peer, SlowReader,
@@ -66,6 +66,8 @@ struct Node {
     seal: Option<Seal>,
     /// Bytes that all sessions got.
     delivered: u64,
+    /// Empty between two turns.
+    events: VecDeque<EngineOutput>,
 }
 
 struct World {
@@ -102,9 +104,14 @@ impl World {
         let (now, node) = (self.now, &mut self.nodes[slot]);
         loop {
             let (mut to, mut packets) = (None, Vec::new());
+            node.daemon.take_events(&mut node.events);
+            for EngineOutput::Link { event, .. } in &node.events {
+                node.front.link_event(now, event);
+            }
+            node.events.clear();
             while let Some(output) = node.daemon.poll_output() {
                 match output {
-                    DaemonOutput::Link { event, .. } => node.front.link_event(now, event),
+                    DaemonOutput::Link { event, .. } => node.front.link_event(now, &event),
                     DaemonOutput::Ring(Output::Send { to: next, packet }) => {
                         if to != Some(next) {
                             node.post(slot, to, &packets, &mut self.bursts);
@@ -239,6 +246,7 @@ impl Node {
             paths: BTreeMap::new(),
             seal: arguments.sealed.then_some(seal),
             delivered: 0,
+            events: VecDeque::new(),
         }
     }
 

@@ -73,7 +73,7 @@ impl World {
             if let LinkEvent::Message(delivered, receivers) = &event {
                 self.history.message_taken(node.uid(), delivered, receivers);
             }
-            node.front.link_event(local, event);
+            node.front.link_event(local, &event);
         }
         true
     }

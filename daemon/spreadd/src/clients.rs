@@ -8,6 +8,7 @@ use crate::connection::{Connection, Gate, READ_BYTES, WRITE_BYTES};
 use crate::deliveries::FromRing;
 use crate::settings::Settings;
 use crate::snapshot::{Session, Snapshots};
+use spread_engine::EngineOutput;
 use spread_front::{ConnectionId, Front, FrontOutput, FrontSettings, Peer};
 use spread_wire::link::{LinkEvent, Request};
 use spread_wire::time::Instant;
@@ -221,18 +222,21 @@ impl Hub {
         // Messages are queued together when they are carried out; anything else may fill a queue at once.
         let mut fills = true;
         let mut full = false;
+        let waiting = self.from_ring.waiting();
         while count < EVENTS_PER_FLUSH {
             let looks = count > 0 && (fills || count % EVENTS_PER_LOOK == 0);
             if looks && begin.elapsed() >= FLUSH_TIME {
                 break;
             }
             full = fills && front.overfull(now);
-            let Some(event) = (!full).then(|| self.from_ring.pop()).flatten() else { break };
+            let next = waiting.get(count).filter(|_| !full);
+            let Some(EngineOutput::Link { event, .. }) = next else { break };
             fills = !matches!(event, LinkEvent::Message(..));
             front.link_event(now, event);
             count += 1;
         }
-        drop(front);
+        drop((waiting, front));
+        self.from_ring.taken(count);
         self.carry_out();
         self.press();
         match self.from_ring.is_empty() {

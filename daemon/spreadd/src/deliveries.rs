@@ -1,8 +1,8 @@
 //! What was delivered, between the ring's side and the clients': one queue of one thread, which both look into.
 
+use spread_engine::EngineOutput;
 use spread_wire::link::LinkEvent;
-use spread_wire::queue::take_first;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use tokio::sync::Notify;
@@ -10,14 +10,14 @@ use tokio::sync::Notify;
 /// Delivered bytes that may wait before the ring is asked to send less.
 const WAITING_BYTES: usize = 16 << 20;
 /// What an event counts besides its payload, in bytes.
-const EVENT_BYTES: usize = size_of::<LinkEvent>();
+const EVENT_BYTES: usize = size_of::<EngineOutput>();
 /// Room for so many events is kept when none waits.
 const KEPT_EVENTS: usize = 4096;
 
 /// The queue, and what tells the ring how much waits.
 #[derive(Debug, Default)]
 struct Deliveries {
-    events: RefCell<VecDeque<LinkEvent>>,
+    events: RefCell<VecDeque<EngineOutput>>,
     bytes: Cell<usize>,
     slow: Cell<bool>,
     came: Notify,
@@ -41,9 +41,17 @@ pub(crate) fn deliveries() -> (ToClients, FromRing) {
 
 impl ToClients {
     /// Puts an event behind the others. [`Self::wake`] says so.
-    pub(crate) fn push(&self, event: LinkEvent) {
-        self.0.bytes.set(self.0.bytes.get() + bytes(&event));
-        self.0.events.borrow_mut().push_back(event);
+    pub(crate) fn push(&self, event: EngineOutput) {
+        self.fill(|events| events.push_back(event));
+    }
+
+    /// Has events put behind the others.
+    pub(crate) fn fill(&self, put: impl FnOnce(&mut VecDeque<EngineOutput>)) {
+        let mut events = self.0.events.borrow_mut();
+        let before = events.len();
+        put(&mut events);
+        let new: usize = events.range(before..).map(bytes).sum();
+        self.0.bytes.set(self.0.bytes.get() + new);
     }
 
     /// Wakes the clients' side if something waits; `false`: it is over.
@@ -73,15 +81,20 @@ impl FromRing {
         self.0.came.notified().await;
     }
 
-    /// Takes the next event.
-    pub(crate) fn pop(&self) -> Option<LinkEvent> {
+    /// What waits, in order; [`Self::taken`] says how much of it was taken.
+    pub(crate) fn waiting(&self) -> Ref<'_, VecDeque<EngineOutput>> {
+        self.0.events.borrow()
+    }
+
+    /// So many events from the front were taken.
+    pub(crate) fn taken(&self, count: usize) {
         let mut events = self.0.events.borrow_mut();
-        let event = take_first(&mut events)?;
-        self.0.bytes.set(self.0.bytes.get() - bytes(&event));
+        let done: usize = events.range(..count).map(bytes).sum();
+        self.0.bytes.set(self.0.bytes.get() - done);
+        events.drain(..count);
         if events.is_empty() && events.capacity() > KEPT_EVENTS {
             events.shrink_to(KEPT_EVENTS);
         }
-        Some(event)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -106,7 +119,8 @@ impl Drop for FromRing {
 }
 
 /// What an event counts against the bound.
-fn bytes(event: &LinkEvent) -> usize {
+fn bytes(output: &EngineOutput) -> usize {
+    let EngineOutput::Link { event, .. } = output;
     EVENT_BYTES
         + match event {
             LinkEvent::Message(delivered, _) => delivered.message.payload.len(),
@@ -118,40 +132,51 @@ fn bytes(event: &LinkEvent) -> usize {
 #[cfg(test)]
 mod deliveries_tests {
     use super::*;
+    use spread_engine::LinkId;
     use spread_wire::ids::RequestNumber;
 
     fn event(number: u64) -> LinkEvent {
         LinkEvent::Acknowledged { number: RequestNumber(number) }
     }
 
+    fn take(from: &FromRing) -> Option<LinkEvent> {
+        let EngineOutput::Link { event, .. } = from.waiting().front().cloned()?;
+        from.taken(1);
+        Some(event)
+    }
+
+    fn output(number: u64) -> EngineOutput {
+        EngineOutput::Link { link: LinkId(1), event: event(number) }
+    }
+
     #[test]
     fn events_come_in_order_and_count_until_they_are_taken() {
         let (to, from) = deliveries();
         let most = WAITING_BYTES / EVENT_BYTES;
-        (0..=most as u64).for_each(|number| to.push(event(number)));
+        (0..=most as u64).for_each(|number| to.push(output(number)));
         assert!(to.congested(), "one more than may wait");
-        assert_eq!(from.pop(), Some(event(0)));
+        assert_eq!(take(&from), Some(event(0)));
         assert!(!to.congested());
         from.slow(true);
         assert!(to.congested(), "clients read slowly");
         from.slow(false);
         for number in 1..=most as u64 {
-            assert_eq!(from.pop(), Some(event(number)));
+            assert_eq!(take(&from), Some(event(number)));
         }
-        assert_eq!((from.pop(), from.0.bytes.get()), (None, 0));
+        assert_eq!((take(&from), from.0.bytes.get()), (None, 0));
         assert!(from.0.events.borrow().capacity() <= 2 * KEPT_EVENTS);
     }
 
     #[tokio::test]
     async fn each_side_learns_of_the_others_end() {
         let (to, from) = deliveries();
-        to.push(event(1));
+        to.push(output(1));
         assert!(to.wake());
         from.came().await;
         drop(to);
         from.came().await;
         assert!(!from.is_over(), "what was delivered comes first");
-        assert_eq!(from.pop(), Some(event(1)));
+        assert_eq!(take(&from), Some(event(1)));
         assert!(from.is_over());
         let (to, from) = deliveries();
         drop(from);

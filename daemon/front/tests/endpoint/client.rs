@@ -158,7 +158,7 @@ impl World {
     }
 
     pub fn event(&mut self, event: LinkEvent) {
-        self.front.link_event(self.now, event);
+        self.front.link_event(self.now, &event);
         self.drain();
     }
 

@@ -178,7 +178,7 @@ fn at_another_daemon_it_goes_as_a_whole_if_its_end_was_sent() {
         world.requests.clear();
         world.front.link_ended();
         let last = if sent { 4 } else { 2 };
-        world.front.link_event(world.now, attached_event(2, last));
+        world.front.link_event(world.now, &attached_event(2, last));
         let again = requests(&mut world);
         let none = "part 4294967295 of 0".to_owned();
         if sent {
@@ -206,7 +206,7 @@ fn what_was_begun_anew_does_not_come_twice() {
     }
     world.event(LinkEvent::PartsLost { last: RequestNumber(4) });
     world.front.link_ended();
-    world.front.link_event(world.now, attached_event(2, 4));
+    world.front.link_event(world.now, &attached_event(2, 4));
     let none = "part 4294967295 of 0".to_owned();
     assert_eq!(requests(&mut world).first(), Some(&(5, (a.0, none))));
 }

@@ -29,7 +29,7 @@ fn hand_over(
 ) {
     for body in bodies {
         let delivered = message(body, sender, extra_bits, None);
-        world.front.link_event(world.now, LinkEvent::Message(delivered, Arc::clone(receivers)));
+        world.front.link_event(world.now, &LinkEvent::Message(delivered, Arc::clone(receivers)));
     }
 }
 
@@ -63,7 +63,7 @@ fn a_large_body_is_never_copied() {
     let body = delivered.message.payload.clone();
     hand_over(&mut world, &[b"before"], &receivers, (OTHER, 0));
     let event = LinkEvent::Message(delivered, Arc::clone(&receivers));
-    world.front.link_event(world.now, event);
+    world.front.link_event(world.now, &event);
     hand_over(&mut world, &[b"after"], &receivers, (OTHER, 0));
     let chunks = chunks(&mut world);
     for id in [1, 2] {
@@ -80,7 +80,7 @@ fn what_is_no_message_comes_at_its_place() {
     let (id, position) = (GroupId([3; 12]), somewhere());
     let receivers_of_it = Arc::clone(&receivers);
     let event = LinkEvent::Transition { group, receivers: receivers_of_it, id, position };
-    world.front.link_event(world.now, event);
+    world.front.link_event(world.now, &event);
     hand_over(&mut world, &[b"after"], &receivers, (OTHER, 0));
     let written = chunks(&mut world)[&2].concat();
     let (before, after) = (as_written(&[b"before"], AGREED), as_written(&[b"after"], AGREED));

@@ -271,7 +271,7 @@ impl World {
         let now = self.now;
         let Some(node) = self.nodes.get_mut(&slot) else { return };
         match output {
-            DaemonOutput::Link { event, .. } => node.front.link_event(now, event),
+            DaemonOutput::Link { event, .. } => node.front.link_event(now, &event),
             DaemonOutput::Installed(configuration) => {
                 node.members.clear();
                 if configuration.kind == ConfigurationKind::Regular {

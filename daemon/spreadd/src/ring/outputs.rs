@@ -2,7 +2,7 @@
 
 use super::Driver;
 use anyhow::anyhow;
-use spread_engine::DaemonOutput;
+use spread_engine::{DaemonOutput, EngineOutput};
 use spread_ring::{Destination, Output};
 
 /// Sealed packets of one run to one destination.
@@ -16,9 +16,12 @@ pub(super) struct Burst {
 impl Driver {
     /// Carries out everything in order.
     pub(super) fn carry_out(&mut self) {
+        self.deliveries.fill(|events| self.daemon.take_events(events));
         while let Some(output) = self.daemon.poll_output() {
             match output {
-                DaemonOutput::Link { event, .. } => self.deliveries.push(event),
+                DaemonOutput::Link { link, event } => {
+                    self.deliveries.push(EngineOutput::Link { link, event });
+                }
                 DaemonOutput::Installed(configuration) => self.installed(&configuration),
                 DaemonOutput::Ring(output) => self.ring_output(output),
             }

@@ -199,9 +199,16 @@ fn c_length(field: &[u8]) -> usize {
 
 /// Appends a name field.
 pub(super) fn put_name(to: &mut Vec<u8>, name: &[u8], width: usize) {
-    let length = name.len().min(width - 1);
-    to.extend_from_slice(&name[..length]);
-    to.resize(to.len() + width - length, 0);
+    let begin = to.len();
+    to.resize(begin + width, 0);
+    fill_name(&mut to[begin..], name);
+}
+
+/// Writes a name into its field of zeros, whose last byte stays one.
+#[inline]
+pub(super) fn fill_name(field: &mut [u8], name: &[u8]) {
+    let length = name.len().min(field.len() - 1);
+    field[..length].copy_from_slice(&name[..length]);
 }
 
 /// Appends a header in little-endian order.
@@ -212,11 +219,28 @@ pub(super) fn put_header(
     (groups, hint, body): (usize, [u8; 4], usize),
     layout: &Layout,
 ) {
-    to.extend_from_slice(&(word | bits::BYTE_ORDER).to_le_bytes());
-    put_name(to, name, layout.name_bytes);
-    to.extend_from_slice(&(groups as u32).to_le_bytes());
-    to.extend_from_slice(&hint);
-    to.extend_from_slice(&(body as u32).to_le_bytes());
+    let begin = to.len();
+    to.resize(begin + layout.header_bytes(), 0);
+    fill_header(&mut to[begin..], word, name, (groups, hint, body), layout.name_bytes);
+}
+
+/// Writes a header into zeros of its size.
+#[inline]
+pub(super) fn fill_header(
+    to: &mut [u8],
+    word: u32,
+    name: &[u8],
+    (groups, hint, body): (usize, [u8; 4], usize),
+    name_bytes: usize,
+) {
+    let (first, rest) = to.split_at_mut(4);
+    let (field, rest) = rest.split_at_mut(name_bytes);
+    first.copy_from_slice(&(word | bits::BYTE_ORDER).to_le_bytes());
+    fill_name(field, name);
+    let [a, b, c, d] = (groups as u32).to_le_bytes();
+    let [e, f, g, h] = hint;
+    let [i, j, k, l] = (body as u32).to_le_bytes();
+    rest.copy_from_slice(&[a, b, c, d, e, f, g, h, i, j, k, l]);
 }
 
 /// Hint of messages that the daemon itself makes.

@@ -1,6 +1,6 @@
 //! Delivered and refused messages (`client-protocol` sections 5 and 7).
 
-use super::header::{Layout, put_header, put_name};
+use super::header::{Layout, fill_header, fill_name, put_header, put_name};
 use crate::ids::PrivateName;
 use crate::link::Multicast;
 use crate::service::bits;
@@ -13,12 +13,14 @@ pub fn put_delivered_head(
     message: &Multicast,
     layout: &Layout,
 ) {
-    to.reserve(layout.header_bytes() + message.groups.len() * layout.name_bytes);
+    let (begin, width) = (to.len(), layout.name_bytes);
+    to.resize(begin + layout.header_bytes() + message.groups.len() * width, 0);
+    let (header, names) = to[begin..].split_at_mut(layout.header_bytes());
     let word = message.service as u32 | message.extra_bits;
     let counts = (message.groups.len(), message.hint, message.payload.len());
-    put_header(to, word, &sender.0, counts, layout);
-    for group in &message.groups {
-        put_name(to, &group.0, layout.name_bytes);
+    fill_header(header, word, &sender.0, counts, width);
+    for (field, group) in names.chunks_exact_mut(width).zip(&message.groups) {
+        fill_name(field, &group.0);
     }
 }
 

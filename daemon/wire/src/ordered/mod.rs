@@ -312,10 +312,11 @@ fn read_message(reader: &mut Reader) -> Result<Multicast, ReadError> {
     let extra_bits = reader.u32()?;
     let hint = reader.array()?;
     let count = reader.count(DESTINATIONS)?;
-    let mut groups = Destinations::with_capacity(count);
-    for _ in 0..count {
-        groups.push(read_group(reader)?);
-    }
+    let groups = if count == 1 {
+        Destinations::from_buf([read_group(reader)?])
+    } else {
+        (0..count).map(|_| read_group(reader)).collect::<Result<_, _>>()?
+    };
     Ok(Multicast { service, extra_bits, hint, groups, payload: reader.rest() })
 }
 

@@ -18,49 +18,65 @@ pub enum ReadError {
 
 /// Reads fields from the front of a packet. Only [`Reader::bytes`] counts one more owner of it.
 #[derive(Clone, Debug)]
-pub struct Reader(Bytes);
+pub struct Reader {
+    packet: Bytes,
+    /// Bytes that were read. Moving this is cheaper than cutting them off.
+    read: usize,
+}
 
 impl Reader {
     /// Reads from the start of `packet`.
+    #[inline]
     #[must_use]
     pub fn new(packet: Bytes) -> Self {
-        Self(packet)
+        Self { packet, read: 0 }
     }
 
     /// Whether everything was read.
+    #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.read == self.packet.len()
     }
 
     /// The next `count` bytes, shared with the packet.
+    #[inline]
     pub fn bytes(&mut self, count: usize) -> Result<Bytes, ReadError> {
-        if self.0.len() < count {
+        if self.packet.len() - self.read < count {
             return Err(ReadError::Short);
         }
-        Ok(self.0.split_to(count))
+        let from = self.read;
+        self.read += count;
+        Ok(self.packet.slice(from..self.read))
     }
 
     /// All that is left.
+    #[inline]
     pub fn rest(&mut self) -> Bytes {
-        core::mem::take(&mut self.0)
+        let mut rest = core::mem::take(&mut self.packet);
+        rest.advance(core::mem::take(&mut self.read));
+        rest
     }
 
     /// One byte.
+    #[inline]
     pub fn u8(&mut self) -> Result<u8, ReadError> {
-        let first = *self.0.first().ok_or(ReadError::Short)?;
-        self.0.advance(1);
+        let first = *self.packet.get(self.read).ok_or(ReadError::Short)?;
+        self.read += 1;
         Ok(first)
     }
 
     /// So many bytes as they are.
+    #[inline]
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], ReadError> {
-        let array = *self.0.first_chunk::<N>().ok_or(ReadError::Short)?;
-        self.0.advance(N);
+        let left = self.packet.get(self.read..).unwrap_or_default();
+        let array = *left.first_chunk::<N>().ok_or(ReadError::Short)?;
+        self.read += N;
         Ok(array)
     }
 
     /// A fixed 64-bit number, little-endian.
+    #[inline]
     pub fn u64(&mut self) -> Result<u64, ReadError> {
         self.array().map(u64::from_le_bytes)
     }
@@ -71,7 +87,19 @@ impl Reader {
     }
 
     /// A number in groups of seven bits, low group first; at most ten bytes.
+    #[inline]
     pub fn varint(&mut self) -> Result<u64, ReadError> {
+        // Most have one group.
+        match self.packet.get(self.read) {
+            Some(byte) if byte & 0x80 == 0 => {
+                self.read += 1;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, ReadError> {
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = self.u8()?;
@@ -88,16 +116,19 @@ impl Reader {
     }
 
     /// A varint that fits 16 bits.
+    #[inline]
     pub fn u16(&mut self) -> Result<u16, ReadError> {
         u16::try_from(self.varint()?).map_err(|_| ReadError::Bounds)
     }
 
     /// A varint that fits 32 bits.
+    #[inline]
     pub fn u32(&mut self) -> Result<u32, ReadError> {
         u32::try_from(self.varint()?).map_err(|_| ReadError::Bounds)
     }
 
     /// The length of a list, at most `most`.
+    #[inline]
     pub fn count(&mut self, most: usize) -> Result<usize, ReadError> {
         let count = usize::try_from(self.varint()?).map_err(|_| ReadError::Bounds)?;
         if count > most { Err(ReadError::Bounds) } else { Ok(count) }
