@@ -9,6 +9,7 @@ use crate::settings::{EngineOutput, EngineSettings, LinkId};
 use crate::view::{transitional_hash, transitions, views};
 use spread_bugs::{Bug, planted};
 use spread_ring::{Configuration, ConfigurationKind, Delivery};
+use spread_wire::arena::Arena;
 use spread_wire::ids::{ConfigurationId, EndpointId, EndpointUid, GroupName, Position, Seq, Slot};
 use spread_wire::link::{Cause, LinkEvent, Request, RequestBody};
 use spread_wire::ordered::table::{Origin, Table};
@@ -16,6 +17,9 @@ use spread_wire::ordered::{Ordered, decode, encode_request, encode_void};
 use spread_wire::service::Guarantee;
 use spread_wire::time::Instant;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Bytes that small requests share.
+const ENCODED_BYTES: usize = 32 << 10;
 
 /// Rising counts since the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,6 +92,8 @@ pub struct Engine {
     pub(crate) outbound: Outbound,
     /// Since when this daemon knows each lost endpoint.
     lost_since: BTreeMap<EndpointUid, Instant>,
+    /// Where requests are encoded: they leave in the order in which they came.
+    encoded: Arena,
     pub(crate) counters: Counters,
 }
 
@@ -109,6 +115,7 @@ impl Engine {
             links: Links::default(),
             outbound: Outbound::default(),
             lost_since: BTreeMap::new(),
+            encoded: Arena::new(ENCODED_BYTES),
             counters: Counters::default(),
         }
     }
@@ -129,7 +136,7 @@ impl Engine {
             }
             _ => Guarantee::Agreed,
         };
-        let payload = encode_request(endpoint, request);
+        let payload = encode_request(endpoint, request, &mut self.encoded);
         self.outbound.push(endpoint, Some(request.number), guarantee, payload);
         self.regulate(endpoint);
     }

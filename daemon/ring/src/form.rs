@@ -293,7 +293,7 @@ impl Ring {
         if let Some(order) = &self.order {
             let top = plan.iter().map(|(_, report)| report.high).max().unwrap_or(0);
             let misses = (order.aru + 1..=top).any(|seq| {
-                order.packet(seq).is_none() && plan.iter().any(|(_, report)| report.has(seq))
+                !order.has(seq) && plan.iter().any(|(_, report)| report.has(seq))
             });
             if misses && !planted(Bug::RecoveredTooEarly) {
                 return;

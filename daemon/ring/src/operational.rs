@@ -4,7 +4,6 @@ use crate::interface::{Destination, Phase, Reason, Timers};
 use crate::rest::Calm;
 use crate::ring::{Ring, State};
 use crate::watch::Watch;
-use bytes::Bytes;
 use core::time::Duration;
 use spread_wire::ids::Slot;
 use spread_wire::packet::{Data, Packet, Token};
@@ -149,7 +148,7 @@ impl Ring {
         }
     }
 
-    pub(crate) fn on_data(&mut self, now: Instant, from: Slot, data: Data, packet: Bytes) {
+    pub(crate) fn on_data(&mut self, now: Instant, from: Slot, data: Data) {
         self.installed_elsewhere(now, data.tag);
         let gap = u64::from(self.settings.windows.gap_packets) * 2;
         let Some(order) = &mut self.order else { return };
@@ -157,7 +156,7 @@ impl Ring {
             return;
         }
         let (originator, visit) = (data.originator, data.visit);
-        if !order.insert(data, packet, gap) {
+        if !order.insert(data, gap) {
             self.counters.duplicates += 1;
         }
         match &mut self.phase {

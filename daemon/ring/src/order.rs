@@ -12,21 +12,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 /// No member is ahead of another by more than so many times its gap; their settings may differ.
 const NEAR_GAPS: u64 = 8;
 
-/// A received or own packet.
-#[derive(Clone, Debug)]
-struct Stored {
-    data: Data,
-    /// As it was on the wire, for retransmission.
-    packet: Bytes,
-}
-
 /// Packets by sequence number, and how far each promise has come.
 #[derive(Debug)]
 pub(crate) struct Order {
     pub(crate) configuration: Configuration,
     pub(crate) tag: u64,
     /// `window[i]` is sequence number `discarded + 1 + i`.
-    window: VecDeque<Option<Stored>>,
+    window: VecDeque<Option<Data>>,
     discarded: u64,
     pub(crate) aru: u64,
     /// Highest received.
@@ -73,21 +65,20 @@ impl Order {
     }
 
     /// Takes a packet; `false` if it was there already or lies outside `gap` packets.
-    pub(crate) fn insert(&mut self, data: Data, packet: Bytes, gap: u64) -> bool {
+    pub(crate) fn insert(&mut self, data: Data, gap: u64) -> bool {
         if data.seq <= self.discarded || data.seq > self.aru.saturating_add(gap) {
             return false;
         }
         let seq = data.seq;
         let index = (seq - self.discarded - 1) as usize;
-        let stored = Some(Stored { data, packet });
         match self.window.get_mut(index) {
             Some(Some(_)) => return false,
-            Some(place) => *place = stored,
+            Some(place) => *place = Some(data),
             None => {
                 while self.window.len() < index {
                     self.window.push_back(None);
                 }
-                self.window.push_back(stored);
+                self.window.push_back(Some(data));
             }
         }
         self.high = self.high.max(seq);
@@ -97,14 +88,19 @@ impl Order {
         true
     }
 
-    fn stored(&self, seq: u64) -> Option<&Stored> {
+    fn stored(&self, seq: u64) -> Option<&Data> {
         let index = seq.checked_sub(self.discarded + 1)?;
         self.window.get(index as usize)?.as_ref()
     }
 
-    /// The packet as it was on the wire.
+    /// The packet, to be sent once more.
     pub(crate) fn packet(&self, seq: u64) -> Option<Bytes> {
-        self.stored(seq).map(|stored| stored.packet.clone())
+        self.stored(seq).map(Data::encode)
+    }
+
+    /// Whether the packet is here.
+    pub(crate) fn has(&self, seq: u64) -> bool {
+        self.stored(seq).is_some()
     }
 
     /// Missing ranges up to `top`, at most `most`.
@@ -141,10 +137,11 @@ impl Order {
     /// Delivers the pieces of the next packet. `false`: it ends at a safe payload that is not stable yet.
     fn deliver_packet(&mut self, stable: u64, to: &mut impl FnMut(Delivery)) -> bool {
         let seq = self.delivered + 1;
-        let Some(data) = self.stored(seq).map(|stored| stored.data.clone()) else { return false };
+        let index = (seq - self.discarded - 1) as usize;
+        let Some(data) = self.window.get(index).and_then(Option::as_ref) else { return false };
         let sender = if planted(Bug::PiecesMixed) { Slot(0) } else { data.originator };
         let assembly = self.assemblies.entry(sender).or_default();
-        for (index, piece) in Pieces::new(data.body).enumerate().skip(self.consumed) {
+        for (index, piece) in Pieces::new(&data.body).enumerate().skip(self.consumed) {
             if piece.last && piece.safe && stable < seq && !planted(Bug::SafeAtOnce) {
                 return false;
             }
@@ -220,7 +217,7 @@ impl Order {
             self.deliver_packet(u64::MAX, &mut to);
         }
         while self.delivered < self.high && !planted(Bug::HoleEndsDelivery) {
-            let sender = self.stored(self.delivered + 1).map(|stored| stored.data.originator);
+            let sender = self.stored(self.delivered + 1).map(|data| data.originator);
             if sender.is_some_and(|sender| senders.contains(&sender)) {
                 self.deliver_packet(u64::MAX, &mut to);
             } else {

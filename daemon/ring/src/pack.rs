@@ -5,7 +5,7 @@
 //! one together. A zero in place of a head ends the body, and zeros fill the packet: all packets of a burst but the last have
 //! equal size, as segmentation by the kernel wants it.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use spread_bugs::{Bug, planted};
 use spread_wire::packet::cursor::{ReadError, Reader, Writer};
 use spread_wire::queue::take_first;
@@ -66,7 +66,7 @@ impl Backlog {
     }
 
     /// Appends the next body of at most `room` bytes to a packet's header; a `single` one has a piece of one payload only.
-    pub(crate) fn pack(&mut self, packet: &mut Writer, room: usize, single: bool) -> Option<Body> {
+    pub(crate) fn pack(&mut self, packet: &mut Writer<&mut BytesMut>, room: usize, single: bool) -> Option<Body> {
         if self.queue.is_empty() {
             return None;
         }
@@ -113,17 +113,17 @@ pub(crate) struct Piece {
 }
 
 /// Reads the pieces of a body; what can't be read ends it.
-pub(crate) struct Pieces(Reader);
+pub(crate) struct Pieces<'a>(Reader<&'a Bytes>);
 
-impl Pieces {
-    pub(crate) fn new(body: Bytes) -> Self {
+impl<'a> Pieces<'a> {
+    pub(crate) fn new(body: &'a Bytes) -> Self {
         Self(Reader::new(body))
     }
 
     fn read(&mut self) -> Result<Option<Piece>, ReadError> {
         let head = self.0.varint()?;
         if head == END {
-            self.0.rest();
+            self.0.skip_rest();
             return Ok(None);
         }
         let length = usize::try_from(head >> 3).map_err(|_| ReadError::Bounds)?;
@@ -136,7 +136,7 @@ impl Pieces {
     }
 }
 
-impl Iterator for Pieces {
+impl Iterator for Pieces<'_> {
     type Item = Piece;
     fn next(&mut self) -> Option<Piece> {
         if self.0.is_empty() { None } else { self.read().ok().flatten() }
@@ -192,7 +192,7 @@ mod pack_tests {
         assert!(bodies[..bodies.len() - 1].iter().all(|body| body.len() == 1400));
         let mut assembly = Assembly::default();
         let out: Vec<Bytes> = bodies
-            .into_iter()
+            .iter()
             .flat_map(Pieces::new)
             .filter_map(|piece| assembly.take(piece))
             .collect();
@@ -207,7 +207,7 @@ mod pack_tests {
             let payload = |len: &usize| Bytes::from(vec![1; *len]);
             sizes.iter().for_each(|len| backlog.push(Guarantee::Agreed, payload(len)));
             let sizes = |body| Pieces::new(body).map(|piece| piece.bytes.len()).collect();
-            all(&mut backlog).into_iter().map(sizes).collect()
+            all(&mut backlog).iter().map(sizes).collect()
         };
         assert_eq!(pieces(&[1350, 1350, 1350]), [[1350], [1350], [1350]]);
         assert_eq!(pieces(&[1000, 1000]), [vec![1000, 394], vec![606]]);
@@ -216,10 +216,11 @@ mod pack_tests {
 
     fn all(backlog: &mut Backlog) -> Vec<Bytes> {
         let next = || {
-            let mut packet = Writer::default();
+            let mut bytes = BytesMut::new();
+            let mut packet = Writer(&mut bytes);
             packet.bytes(b"header");
             let body = backlog.pack(&mut packet, 1400, false)?;
-            Some(Bytes::from(packet.0).slice(body.begin..))
+            Some(bytes.freeze().slice(body.begin..))
         };
         std::iter::from_fn(next).collect()
     }

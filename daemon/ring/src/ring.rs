@@ -20,6 +20,7 @@ use core::time::Duration;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use spread_bugs::{Bug, planted};
+use spread_wire::arena::Arena;
 use spread_wire::ids::{BootId, Claim, ConfigurationId, DaemonId, Seq, Slot};
 use spread_wire::packet::{Packet, cursor::ReadError};
 use spread_wire::queue::take_first;
@@ -29,6 +30,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A daemon that calls in later than this after a deadline was not scheduled: it accuses nobody for the time.
 const LATE: Duration = Duration::from_millis(30);
+/// Bytes that own packets share.
+const PACKETS_BYTES: usize = 32 << 10;
 /// An epoch beyond is not believed: epochs rise by one, and the highest known has to have a next one.
 pub(crate) const EPOCH_MOST: u64 = 1 << 62;
 
@@ -49,6 +52,8 @@ pub struct Ring {
     pub(crate) phase: State,
     pub(crate) order: Option<Order>,
     pub(crate) backlog: Backlog,
+    /// Where own packets are made: they become stable in the order in which they were sent.
+    pub(crate) packets: Arena,
     pub(crate) paths: Paths,
     pub(crate) parts: Parts,
     pub(crate) counters: Counters,
@@ -99,6 +104,7 @@ impl Ring {
             phase: State::Stopped,
             order: None,
             backlog: Backlog::default(),
+            packets: Arena::new(PACKETS_BYTES),
             paths: Paths::default(),
             parts: Parts::default(),
             counters: Counters::default(),
@@ -316,7 +322,7 @@ impl Ring {
     pub(crate) fn act(&mut self, now: Instant, received: &Received, packet: Packet) {
         let slot = received.slot;
         match packet {
-            Packet::Data(data) => self.on_data(now, slot, data, received.packet.clone()),
+            Packet::Data(data) => self.on_data(now, slot, data),
             Packet::Token(token) => self.on_token(now, slot, token),
             Packet::Sign { tag, visit } => self.on_sign(slot, tag, visit),
             Packet::Ping { tag } => self.on_ping(now, slot, tag),

@@ -123,18 +123,19 @@ impl Ring {
         let mut fresh: Vec<Bytes> = Vec::new();
         while (fresh.len() as u32) < allowed {
             let (tag, seq, visit) = (order.tag, token.seq + 1, token.visit);
-            let mut packet = Data::header(tag, self.me.slot, seq, visit, packet_bytes);
+            let to = self.packets.room(packet_bytes);
+            let mut packet = Data::header(tag, self.me.slot, seq, visit, to);
             let room = packet_bytes - packet.0.len();
             let Some(body) = self.backlog.pack(&mut packet, room, congested) else { break };
             if body.safe {
                 op.calm.end();
             }
             token.seq = seq;
-            let packet = Bytes::from(packet.0);
+            let packet = packet.0.split().freeze();
             let originator = self.me.slot;
             let data = Data { tag, originator, seq, visit, body: packet.slice(body.begin..) };
             fresh.push(packet.clone());
-            order.insert(data, packet, u64::MAX);
+            order.insert(data, u64::MAX);
         }
         self.counters.packets_ordered += fresh.len() as u64;
         self.counters.backlog_bytes = self.backlog.bytes() as u64;

@@ -232,7 +232,8 @@ fn parse(header: &Header, frame: &Bytes) -> Seen {
     let body_at = start + header.groups * NAME_BYTES;
     let (groups, body) = (names(&frame[start..body_at]), frame.slice(body_at..));
     let group_id = |bytes: &[u8]| bytes.get(..12)?.try_into().ok().map(GroupId);
-    let group = header.name.clone();
+    let name = Bytes::copy_from_slice(&header.name);
+    let group = name.clone();
     if header.word & bits::REG_MEMB != 0 {
         let cause = header.word & !bits::REG_MEMB;
         let view = group_id(&body).and_then(|id| parse_view((group, id, cause), groups, &body));
@@ -249,7 +250,7 @@ fn parse(header: &Header, frame: &Bytes) -> Seen {
     }
     Seen::Message(Message {
         id: MessageId::read(&body),
-        sender: header.name.clone(),
+        sender: name,
         service: Service::from_bits(header.word),
         groups,
         payload: body,

@@ -1,10 +1,11 @@
 //! The UDP socket: bursts of equal packets in one call, batches on receipt.
 
-use crate::buffers::{BUFFER_BYTES, Buffers};
+use crate::buffers::Buffers;
 use crate::watched::{Watched, watch};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
+use spread_wire::ids::{BootId, Slot};
 use std::io::{ErrorKind, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 use std::ops::Range;
@@ -16,8 +17,8 @@ const SOCKET_BYTES: usize = 8 << 20;
 const BURST_BYTES: usize = 60_000;
 /// Receive buffers handed to the kernel at a time.
 const RECEIVE_BATCH: usize = 8;
-/// Packets of a burst are mostly no smaller.
-const LEAST_STRIDE: usize = 1 << 10;
+/// Who sealed a packet.
+type Who = (Slot, BootId);
 
 /// The address of a listener for both families, where this machine has both.
 pub(crate) fn any_family() -> IpAddr {
@@ -152,10 +153,10 @@ impl RingSocket {
 
     /// Takes what has arrived, one batch of each socket; `false`: nothing more is there. `open` says who sent an envelope, and where in it
     /// the packet is; `take` gets it.
-    pub(crate) fn receive<T>(
+    pub(crate) fn receive(
         &mut self,
-        mut open: impl FnMut(SocketAddr, &mut [u8]) -> Option<(T, Range<usize>)>,
-        mut take: impl FnMut(SocketAddr, T, Bytes),
+        mut open: impl FnMut(SocketAddr, &mut [u8]) -> Option<(Who, Range<usize>)>,
+        mut take: impl FnMut(SocketAddr, Who, Bytes),
     ) -> bool {
         // Data comes by multicast, and the token behind it by the other.
         let (receive, multicast) = (&mut self.receive, self.multicast.as_ref());
@@ -169,22 +170,24 @@ impl RingSocket {
 struct Receive {
     buffers: Buffers,
     current: [Vec<u8>; RECEIVE_BATCH],
+    /// Packets of one buffer: who sent each, and where it is. Empty between two of them.
+    packets: Vec<(Who, Range<usize>)>,
 }
 
 impl Receive {
     fn new() -> Self {
         let buffers = Buffers::default();
         let current = core::array::from_fn(|_| buffers.one());
-        Self { buffers, current }
+        Self { buffers, current, packets: Vec::new() }
     }
 
     /// Takes a batch if something may be there; returns whether there may be more.
-    fn batch<T>(
+    fn batch(
         &mut self,
         socket: &Watched,
         state: &UdpSocketState,
-        open: &mut impl FnMut(SocketAddr, &mut [u8]) -> Option<(T, Range<usize>)>,
-        take: &mut impl FnMut(SocketAddr, T, Bytes),
+        open: &mut impl FnMut(SocketAddr, &mut [u8]) -> Option<(Who, Range<usize>)>,
+        take: &mut impl FnMut(SocketAddr, Who, Bytes),
     ) -> bool {
         let mut metas = [RecvMeta::default(); RECEIVE_BATCH];
         let mut slices = self.current.each_mut().map(|buffer| IoSliceMut::new(buffer));
@@ -194,7 +197,7 @@ impl Receive {
             // A batch that is not full was all: what comes later is an event of its own.
             if count == RECEIVE_BATCH { Ok(()) } else { Err(ErrorKind::WouldBlock.into()) }
         });
-        let mut packets = Vec::with_capacity(BUFFER_BYTES / LEAST_STRIDE);
+        let packets = &mut self.packets;
         for (meta, buffer) in metas.iter().zip(&mut self.current).take(count) {
             // A socket of both families shows IPv4 addresses inside IPv6 ones.
             let from = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use proptest::prelude::*;
+use spread_wire::arena::Arena;
 use spread_wire::ids::{
     BootId, ConfigurationId, EndpointIdentity, EndpointName, EndpointUid, Epoch, GroupId,
     GroupName, PrivateName, RequestNumber, RingNumber, SessionId, Slot,
@@ -122,7 +123,7 @@ proptest! {
     #[test]
     fn requests_come_back(number in any::<u64>(), endpoint in any::<u32>(), body in body()) {
         let request = Request { number: RequestNumber(number), body };
-        let read = decode(encode_request(endpoint, &request)).unwrap();
+        let read = decode(encode_request(endpoint, &request, &mut Arena::new(0))).unwrap();
         prop_assert_eq!(read, Ordered::Request { endpoint, request });
     }
 
@@ -150,7 +151,7 @@ proptest! {
     #[test]
     fn a_request_cut_short_is_never_another(body in body(), cut in any::<prop::sample::Index>()) {
         let request = Request { number: RequestNumber(7), body };
-        let whole = encode_request(0, &request);
+        let whole = encode_request(0, &request, &mut Arena::new(0));
         let part = whole.slice(..cut.index(whole.len()));
         prop_assert_ne!(decode(part).ok(), Some(Ordered::Request { endpoint: 0, request }));
     }
@@ -178,7 +179,7 @@ fn a_message_costs_few_bytes_and_its_payload_is_not_copied() {
     };
     let session = SessionId(100_000);
     let body = RequestBody::Multicast { session, message };
-    let payload = encode_request(0, &Request { number: RequestNumber(1 << 30), body });
+    let payload = encode_request(0, &Request { number: RequestNumber(1 << 30), body }, &mut Arena::new(0));
     assert!(payload.len() <= 1000 + "orders".len() + 24);
     let Ok(Ordered::Request { request, .. }) = decode(payload.clone()) else {
         panic!("a request");

@@ -145,7 +145,7 @@ impl Incoming {
         };
         Ok(Self {
             word: header.word,
-            name: header.name,
+            name: Bytes::copy_from_slice(&header.name),
             groups,
             mess_type: mess_type(header.hint),
             body,

@@ -5,6 +5,7 @@ use crate::ids::{GroupName, PrivateName};
 use crate::link::{Destinations, Multicast};
 use crate::service::{Service, bits};
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 /// Bytes of a header with 32-byte names.
 pub const HEADER_BYTES: usize = 48;
@@ -44,7 +45,7 @@ pub struct Header {
     /// Whether the writer is little-endian.
     pub little: bool,
     /// The private name field up to its NUL.
-    pub name: Bytes,
+    pub name: SmallVec<[u8; 32]>,
     /// Number of groups.
     pub groups: usize,
     /// The hint, byte for byte.
@@ -90,7 +91,7 @@ impl Header {
         Ok(Self {
             word: number(0) & !bits::BYTE_ORDER,
             little,
-            name: c_string(&input[4..4 + width]),
+            name: c_string(&input[4..4 + width]).into(),
             groups: number(4 + width) as usize,
             hint: word(8 + width),
             body: number(12 + width) as usize,
@@ -158,7 +159,7 @@ impl Request {
         layout: &Layout,
     ) -> Result<Self, FrameError> {
         let kind = header.kind()?;
-        if header.name != sender.0 {
+        if header.name[..] != sender.0[..] {
             return Err(FrameError::Sender);
         }
         let (start, width) = (layout.header_bytes(), layout.name_bytes);
@@ -183,8 +184,8 @@ impl Request {
 }
 
 /// A name field up to its NUL; the last byte always is one.
-fn c_string(field: &[u8]) -> Bytes {
-    Bytes::copy_from_slice(&field[..c_length(field)])
+fn c_string(field: &[u8]) -> &[u8] {
+    &field[..c_length(field)]
 }
 
 pub(super) fn c_slice(frame: &Bytes, start: usize, width: usize) -> Bytes {

@@ -7,13 +7,14 @@
 
 pub mod table;
 
+use crate::arena::Arena;
 use crate::ids::{
     EndpointName, EndpointUid, Epoch, GroupName, PrivateName, RequestNumber, SessionId,
 };
 use crate::link::{Destinations, Multicast, Request, RequestBody};
 use crate::packet::cursor::{ReadError, Reader, Writer};
 use crate::service::Service;
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use spread_bugs::{Bug, planted};
 
 /// Version of the ordered payloads, in the upper three bits of their first byte.
@@ -30,6 +31,9 @@ pub const ENDPOINT_NAME_BYTES: usize = 19;
 pub const GROUP_NAME_BYTES: usize = 255;
 /// Most destinations of a message.
 pub const DESTINATIONS: usize = 100;
+
+/// Requests of at most so many bytes share memory.
+const SHARED_BYTES: usize = 4096;
 
 const VOID: u8 = 0;
 const OPEN: u8 = 1;
@@ -111,12 +115,20 @@ pub struct Chunk {
     pub bytes: Bytes,
 }
 
-/// A request of the endpoint with this number at the sending daemon, as an ordered payload.
+/// A request of the endpoint with this number at the sending daemon, as an ordered payload. Small ones share memory.
 #[must_use]
-pub fn encode_request(endpoint: u32, request: &Request) -> Bytes {
-    let mut writer = Writer::default();
+pub fn encode_request(endpoint: u32, request: &Request, arena: &mut Arena) -> Bytes {
     let number = request.number;
-    let head = |writer: &mut Writer, kind: u8, number: RequestNumber, session: SessionId| {
+    let bytes = most_bytes(&request.body);
+    let mut large = BytesMut::new();
+    let to = if bytes > SHARED_BYTES {
+        large.reserve(bytes);
+        &mut large
+    } else {
+        arena.room(bytes)
+    };
+    let mut writer = Writer(to);
+    let head = |writer: &mut Writer<&mut BytesMut>, kind: u8, number: RequestNumber, session: SessionId| {
         from_endpoint(writer, kind, endpoint);
         writer.varint(number.0);
         writer.varint(session.0);
@@ -140,30 +152,46 @@ pub fn encode_request(endpoint: u32, request: &Request) -> Bytes {
             write_name(&mut writer, &group.0);
         }
         RequestBody::Multicast { session, message } => {
-            writer.0.reserve(message.payload.len() + 24 + 33 * message.groups.len());
             head(&mut writer, MULTICAST, number, *session);
             write_message(&mut writer, message);
         }
         RequestBody::Part { session, index, bytes } => {
-            writer.0.reserve(bytes.len() + 24);
             head(&mut writer, PART, number, *session);
             writer.varint(u64::from(*index));
             writer.bytes(bytes);
         }
         RequestBody::Rest { session, parts, message } => {
-            writer.0.reserve(message.payload.len() + 29 + 33 * message.groups.len());
             head(&mut writer, REST, number, *session);
             writer.varint(u64::from(*parts));
             write_message(&mut writer, message);
         }
     }
-    writer.0.into()
+    writer.0.split().freeze()
+}
+
+/// No request of this kind takes more bytes.
+fn most_bytes(body: &RequestBody) -> usize {
+    /// Everything but names and payloads: four varints, and what a message has besides.
+    const FIXED: usize = 1 + 5 + 4 * 10 + 16;
+    let names = |message: &Multicast| -> usize {
+        message.groups.iter().map(|group| group.0.len() + 2).sum()
+    };
+    FIXED
+        + match body {
+            RequestBody::Open { name, .. } => name.0.len(),
+            RequestBody::Close { .. } => 0,
+            RequestBody::Join { group, .. } | RequestBody::Leave { group, .. } => group.0.len(),
+            RequestBody::Multicast { message, .. } | RequestBody::Rest { message, .. } => {
+                names(message) + message.payload.len()
+            }
+            RequestBody::Part { bytes, .. } => bytes.len(),
+        }
 }
 
 /// A void request as an ordered payload.
 #[must_use]
 pub fn encode_void(endpoint: u32, number: RequestNumber) -> Bytes {
-    let mut writer = Writer::default();
+    let mut writer = Writer(Vec::new());
     from_endpoint(&mut writer, VOID, endpoint);
     writer.varint(number.0);
     writer.0.into()
@@ -172,7 +200,7 @@ pub fn encode_void(endpoint: u32, number: RequestNumber) -> Bytes {
 /// An attach as an ordered payload.
 #[must_use]
 pub fn encode_attach(attach: &AttachEndpoint) -> Bytes {
-    let mut writer = Writer::default();
+    let mut writer = Writer(Vec::new());
     writer.u8(VERSION << VERSION_BITS | ATTACH);
     writer.varint(u64::from(attach.endpoint));
     writer.u128(attach.uid.0);
@@ -187,7 +215,7 @@ pub fn encode_attach(attach: &AttachEndpoint) -> Bytes {
 /// The end of an endpoint's link as an ordered payload.
 #[must_use]
 pub fn encode_detach(endpoint: u32) -> Bytes {
-    let mut writer = Writer::default();
+    let mut writer = Writer(Vec::new());
     writer.u8(VERSION << VERSION_BITS | DETACH);
     writer.varint(u64::from(endpoint));
     writer.0.into()
@@ -196,7 +224,7 @@ pub fn encode_detach(endpoint: u32) -> Bytes {
 /// The end of a lost endpoint as an ordered payload.
 #[must_use]
 pub fn encode_forget(uid: EndpointUid, epoch: Epoch) -> Bytes {
-    let mut writer = Writer::default();
+    let mut writer = Writer(Vec::new());
     writer.u8(VERSION << VERSION_BITS | FORGET);
     writer.u128(uid.0);
     writer.varint(epoch.0);
@@ -206,7 +234,7 @@ pub fn encode_forget(uid: EndpointUid, epoch: Epoch) -> Bytes {
 /// A part of a table as an ordered payload.
 #[must_use]
 pub fn encode_chunk(chunk: &Chunk) -> Bytes {
-    let mut writer = Writer::default();
+    let mut writer = Writer(Vec::new());
     writer.u8(VERSION << VERSION_BITS | CHUNK);
     writer.u64(chunk.configuration);
     writer.u8(u8::from(chunk.last));
@@ -284,7 +312,7 @@ fn read_attach(reader: &mut Reader) -> Result<Ordered, ReadError> {
 }
 
 /// The first byte of a request, and the number of its endpoint unless that is built in.
-fn from_endpoint(writer: &mut Writer, kind: u8, endpoint: u32) {
+fn from_endpoint<B: BufMut>(writer: &mut Writer<B>, kind: u8, endpoint: u32) {
     if endpoint == 0 {
         writer.u8(VERSION << VERSION_BITS | kind);
     } else {
@@ -293,7 +321,7 @@ fn from_endpoint(writer: &mut Writer, kind: u8, endpoint: u32) {
     }
 }
 
-fn write_message(writer: &mut Writer, message: &Multicast) {
+fn write_message<B: BufMut>(writer: &mut Writer<B>, message: &Multicast) {
     writer.u8(message.service as u8);
     writer.varint(u64::from(message.extra_bits));
     writer.bytes(&message.hint);
@@ -320,7 +348,7 @@ fn read_message(reader: &mut Reader) -> Result<Multicast, ReadError> {
     Ok(Multicast { service, extra_bits, hint, groups, payload: reader.rest() })
 }
 
-fn write_name(writer: &mut Writer, name: &[u8]) {
+fn write_name<B: BufMut>(writer: &mut Writer<B>, name: &[u8]) {
     writer.varint(name.len() as u64);
     writer.bytes(name);
 }

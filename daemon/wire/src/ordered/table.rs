@@ -87,7 +87,7 @@ impl Table {
     /// The table as bytes.
     #[must_use]
     pub fn encode(&self) -> Bytes {
-        let mut writer = Writer::default();
+        let mut writer = Writer(Vec::new());
         writer.varint(u64::from(self.slot.0));
         writer.u8(u8::from(self.origin.is_some()));
         if let Some(origin) = &self.origin {

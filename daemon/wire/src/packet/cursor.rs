@@ -1,6 +1,7 @@
 //! A bounded reader and a writer for packets. Reading never panics.
 
-use bytes::{Buf as _, Bytes};
+use bytes::{Buf as _, BufMut, Bytes};
+use core::borrow::Borrow;
 
 /// A packet that can't be read. Its sender is to blame; nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,38 +19,13 @@ pub enum ReadError {
 
 /// Reads fields from the front of a packet. Only [`Reader::bytes`] counts one more owner of it.
 #[derive(Clone, Debug)]
-pub struct Reader {
-    packet: Bytes,
+pub struct Reader<P = Bytes> {
+    packet: P,
     /// Bytes that were read. Moving this is cheaper than cutting them off.
     read: usize,
 }
 
 impl Reader {
-    /// Reads from the start of `packet`.
-    #[inline]
-    #[must_use]
-    pub fn new(packet: Bytes) -> Self {
-        Self { packet, read: 0 }
-    }
-
-    /// Whether everything was read.
-    #[inline]
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.read == self.packet.len()
-    }
-
-    /// The next `count` bytes, shared with the packet.
-    #[inline]
-    pub fn bytes(&mut self, count: usize) -> Result<Bytes, ReadError> {
-        if self.packet.len() - self.read < count {
-            return Err(ReadError::Short);
-        }
-        let from = self.read;
-        self.read += count;
-        Ok(self.packet.slice(from..self.read))
-    }
-
     /// All that is left.
     #[inline]
     pub fn rest(&mut self) -> Bytes {
@@ -57,11 +33,49 @@ impl Reader {
         rest.advance(core::mem::take(&mut self.read));
         rest
     }
+}
+
+impl<P: Borrow<Bytes>> Reader<P> {
+    /// Reads from the start of `packet`.
+    #[inline]
+    #[must_use]
+    pub fn new(packet: P) -> Self {
+        Self { packet, read: 0 }
+    }
+
+    /// Takes all that is left as read.
+    #[inline]
+    pub fn skip_rest(&mut self) {
+        self.read = self.packet().len();
+    }
+
+    #[inline]
+    fn packet(&self) -> &Bytes {
+        self.packet.borrow()
+    }
+
+    /// Whether everything was read.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.read == self.packet().len()
+    }
+
+    /// The next `count` bytes, shared with the packet.
+    #[inline]
+    pub fn bytes(&mut self, count: usize) -> Result<Bytes, ReadError> {
+        if self.packet().len() - self.read < count {
+            return Err(ReadError::Short);
+        }
+        let from = self.read;
+        self.read += count;
+        Ok(self.packet().slice(from..self.read))
+    }
 
     /// One byte.
     #[inline]
     pub fn u8(&mut self) -> Result<u8, ReadError> {
-        let first = *self.packet.get(self.read).ok_or(ReadError::Short)?;
+        let first = *self.packet().get(self.read).ok_or(ReadError::Short)?;
         self.read += 1;
         Ok(first)
     }
@@ -69,7 +83,7 @@ impl Reader {
     /// So many bytes as they are.
     #[inline]
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], ReadError> {
-        let left = self.packet.get(self.read..).unwrap_or_default();
+        let left = self.packet().get(self.read..).unwrap_or_default();
         let array = *left.first_chunk::<N>().ok_or(ReadError::Short)?;
         self.read += N;
         Ok(array)
@@ -90,10 +104,10 @@ impl Reader {
     #[inline]
     pub fn varint(&mut self) -> Result<u64, ReadError> {
         // Most have one group.
-        match self.packet.get(self.read) {
+        match self.packet().get(self.read).copied() {
             Some(byte) if byte & 0x80 == 0 => {
                 self.read += 1;
-                Ok(u64::from(*byte))
+                Ok(u64::from(byte))
             }
             _ => self.long_varint(),
         }
@@ -137,35 +151,39 @@ impl Reader {
 
 /// Appends fields to a buffer.
 #[derive(Clone, Debug, Default)]
-pub struct Writer(pub Vec<u8>);
+pub struct Writer<B = Vec<u8>>(pub B);
 
-impl Writer {
+impl<B: BufMut> Writer<B> {
     /// One byte.
+    #[inline]
     pub fn u8(&mut self, value: u8) {
-        self.0.push(value);
+        self.0.put_u8(value);
     }
 
     /// A fixed 64-bit number, little-endian.
+    #[inline]
     pub fn u64(&mut self, value: u64) {
-        self.0.extend_from_slice(&value.to_le_bytes());
+        self.0.put_u64_le(value);
     }
 
     /// A fixed 128-bit number, little-endian.
     pub fn u128(&mut self, value: u128) {
-        self.0.extend_from_slice(&value.to_le_bytes());
+        self.0.put_u128_le(value);
     }
 
     /// A number in groups of seven bits.
+    #[inline]
     pub fn varint(&mut self, mut value: u64) {
         while value >= 0x80 {
-            self.0.push(value as u8 & 0x7f | 0x80);
+            self.0.put_u8(value as u8 & 0x7f | 0x80);
             value >>= 7;
         }
-        self.0.push(value as u8);
+        self.0.put_u8(value as u8);
     }
 
     /// Raw bytes.
+    #[inline]
     pub fn bytes(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
+        self.0.put_slice(bytes);
     }
 }

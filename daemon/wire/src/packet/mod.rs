@@ -9,7 +9,7 @@ pub mod cursor;
 pub use control::{Join, OldRing, Plan, Propose, Proposed, State};
 
 use crate::ids::{Claim, ConfigurationId, DaemonId, Slot};
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 use core::net::SocketAddr;
 use cursor::{ReadError, Reader, Writer};
 
@@ -25,7 +25,7 @@ pub const TOKEN_REQUESTS: usize = 64;
 /// A hash of a configuration's id (FNV-1a), for the head of packets.
 #[must_use]
 pub fn tag(id: &ConfigurationId) -> u64 {
-    let mut writer = Writer::default();
+    let mut writer = Writer(Vec::new());
     control::write_configuration(&mut writer, id);
     fnv(&writer.0)
 }
@@ -210,16 +210,22 @@ impl Data {
     /// The bytes on the wire.
     #[must_use]
     pub fn encode(&self) -> Bytes {
-        let bytes = DATA_HEADER_BYTES + self.body.len();
+        let bytes = Vec::with_capacity(DATA_HEADER_BYTES + self.body.len());
         let mut to = Self::header(self.tag, self.originator, self.seq, self.visit, bytes);
         to.bytes(&self.body);
         to.0.into()
     }
 
-    /// What is before the body, with room for a packet of `bytes` in all.
+    /// Writes what is before the body to `to`.
     #[must_use]
-    pub fn header(tag: u64, originator: Slot, seq: u64, visit: u64, bytes: usize) -> Writer {
-        let mut to = Writer(Vec::with_capacity(bytes));
+    pub fn header<B: BufMut>(
+        tag: u64,
+        originator: Slot,
+        seq: u64,
+        visit: u64,
+        to: B,
+    ) -> Writer<B> {
+        let mut to = Writer(to);
         to.u8(VERSION);
         to.u8(DATA);
         to.u64(tag);
