@@ -1,7 +1,6 @@
 //! What the engine delivers, on its way to sessions (`client-protocol` sections 5, 6 and 9).
 
 use crate::front::{Front, FrontOutput, QUEUE_LIMIT, UNDER_WAY_BYTES};
-use crate::run::Run;
 use crate::settings::SlowReader;
 use bytes::Bytes;
 use spread_bugs::{Bug, planted};
@@ -32,30 +31,23 @@ impl Front {
     }
 
     fn gather(&mut self, now: Instant, delivered: &Delivered, receivers: &Arc<[SessionId]>) {
-        if self.run.is_empty() || !self.run.is_for(receivers) {
+        let layout = self.settings.layout;
+        if !self.run.goes_on(receivers, delivered, &layout) {
             self.flush_run();
-            self.run = Run::new(now, receivers, self.run_room);
+            self.run.begin(now, receivers);
         }
-        self.run.push(delivered, &self.settings.layout);
+        self.run.push(delivered, &layout);
         // Where messages are counted each is queued by itself.
-        let counted = matches!(self.settings.slow_reader, SlowReader::Disconnect { .. });
-        if counted || self.run.is_full() {
+        if matches!(self.settings.slow_reader, SlowReader::Disconnect { .. }) {
             self.flush_run();
         }
     }
 
     /// Queues the messages gathered so far. Everything else that a session gets comes after.
     pub(crate) fn flush_run(&mut self) {
-        if self.run.is_empty() {
-            return;
-        }
-        let run = core::mem::take(&mut self.run);
-        self.run_room = run.next_room(self.run_room);
-        let (now, messages) = (run.began, run.messages);
-        let receivers = Arc::clone(&run.receivers);
-        let chunks = run.into_chunks();
-        for session in receivers.iter() {
-            self.queue(now, *session, &chunks, messages);
+        let Some(run) = self.run.take() else { return };
+        for session in run.receivers.iter() {
+            self.queue(run.began, *session, &run.chunks, run.messages);
         }
     }
 

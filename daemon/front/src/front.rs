@@ -104,8 +104,6 @@ pub struct Front {
     pub(crate) outputs: VecDeque<FrontOutput>,
     /// Messages that the same sessions get, not queued yet.
     pub(crate) run: Run,
-    /// Room for the next run, in bytes.
-    pub(crate) run_room: usize,
     pub(crate) counters: Counters,
     /// Connections with more waiting than their bound.
     pub(crate) full: BTreeSet<ConnectionId>,
@@ -162,7 +160,6 @@ impl Front {
             names: BTreeSet::new(),
             outputs: VecDeque::new(),
             run: Run::default(),
-            run_room: 0,
             counters: Counters::default(),
             full: BTreeSet::new(),
             requests: VecDeque::new(),

@@ -1,10 +1,10 @@
 //! The UDP socket: bursts of equal packets in one call, batches on receipt.
 
-use crate::buffers::Buffers;
 use crate::watched::{Watched, watch};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
+use spread_wire::buffers::Buffers;
 use spread_wire::ids::{BootId, Slot};
 use std::io::{ErrorKind, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};

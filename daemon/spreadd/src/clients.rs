@@ -23,7 +23,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 
 /// Link events handled before what they caused is written.
-const EVENTS_PER_FLUSH: usize = 64;
+const EVENTS_PER_FLUSH: usize = 256;
 /// Time is looked at after so many messages, and after anything else.
 const EVENTS_PER_LOOK: usize = 8;
 /// Handling events takes no longer than this before sockets are written and others have their turn, unless what is handled between

@@ -11,7 +11,6 @@
 
 mod admin;
 mod alarm;
-mod buffers;
 mod burst;
 mod cli;
 mod clients;

@@ -7,12 +7,13 @@
 //! * [`frame`] the client protocol's frames (applications to daemon and back);
 //! * [`ordered`] the requests and tables that travel in the ring's total order;
 //! * [`packet`] what daemons send each other;
-//! * [`arena`] and [`queue`] memory that is used again and again.
+//! * [`arena`], [`buffers`] and [`queue`] memory that is used again and again.
 //!
 //! Pure: no clock, socket, task or environment. Whatever comes from another process is refused with
 //! an error, never with a panic.
 
 pub mod arena;
+pub mod buffers;
 pub mod frame;
 pub mod ids;
 pub mod link;

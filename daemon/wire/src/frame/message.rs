@@ -6,6 +6,13 @@ use crate::link::Multicast;
 use crate::service::bits;
 use bytes::Bytes;
 
+/// Bytes of header and groups of a delivered message.
+#[inline]
+#[must_use]
+pub fn delivered_head_bytes(message: &Multicast, layout: &Layout) -> usize {
+    layout.header_bytes() + message.groups.len() * layout.name_bytes
+}
+
 /// Appends header and groups of a delivered message; the body follows as it was sent.
 pub fn put_delivered_head(
     to: &mut Vec<u8>,
@@ -14,7 +21,7 @@ pub fn put_delivered_head(
     layout: &Layout,
 ) {
     let (begin, width) = (to.len(), layout.name_bytes);
-    to.resize(begin + layout.header_bytes() + message.groups.len() * width, 0);
+    to.resize(begin + delivered_head_bytes(message, layout), 0);
     let (header, names) = to[begin..].split_at_mut(layout.header_bytes());
     let word = message.service as u32 | message.extra_bits;
     let counts = (message.groups.len(), message.hint, message.payload.len());

@@ -18,7 +18,7 @@ pub use handshake::{
 };
 pub use header::{HEADER_BYTES, Header, Layout, Request, RequestKind};
 pub use membership::{self_leave, transition, view};
-pub use message::{put_delivered_head, reject};
+pub use message::{delivered_head_bytes, put_delivered_head, reject};
 
 /// Input that is no frame of this protocol. The client is to blame; its session ends, nothing else changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

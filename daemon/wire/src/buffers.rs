@@ -1,29 +1,31 @@
-//! What the ring's socket receives into. A buffer that comes well filled becomes the packets in it without a copy, and comes back once they
-//! are stable and delivered everywhere; little is copied out, so that it does not hold a large buffer.
+//! Buffers of one size that become [`Bytes`] without a copy when they are well filled, and come back when these are gone. From one that is
+//! not, what is in it is copied: whoever keeps it for long then keeps no large buffer.
 
 use bytes::Bytes;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Bytes of one buffer: a burst put together again by the kernel.
-pub(crate) const BUFFER_BYTES: usize = 1 << 16;
-/// A buffer with less in it is copied: a burst that waits holds twice its bytes at most, until the last of its packets goes.
+/// Bytes of one buffer: a burst of packets put together again by the kernel.
+pub const BUFFER_BYTES: usize = 1 << 16;
+/// A buffer with less in it is copied: what waits takes twice its bytes at most, until the last part of it goes.
 const LEAST_BYTES: usize = BUFFER_BYTES / 2;
 /// Buffers that are kept for use again, in buffers.
 const KEPT: usize = 64;
 
 /// Buffers that came back.
-#[derive(Clone, Default)]
-pub(crate) struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
+#[derive(Clone, Debug, Default)]
+pub struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
 
 impl Buffers {
-    /// One of [`BUFFER_BYTES`] bytes, whatever these are.
-    pub(crate) fn one(&self) -> Vec<u8> {
+    /// One with room for [`BUFFER_BYTES`]; what is in it, and how much, is as it was when it was used last. A new one is full of zeros.
+    #[must_use]
+    pub fn one(&self) -> Vec<u8> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         kept.unwrap_or_else(|| vec![0; BUFFER_BYTES])
     }
 
     /// The first `length` bytes of a buffer, which is another one afterwards if these keep it.
-    pub(crate) fn take(&self, buffer: &mut Vec<u8>, length: usize) -> Bytes {
+    #[must_use]
+    pub fn take(&self, buffer: &mut Vec<u8>, length: usize) -> Bytes {
         if length < LEAST_BYTES {
             return Bytes::copy_from_slice(&buffer[..length]);
         }
