@@ -53,7 +53,7 @@ fn daemon(now: Instant, me: usize) -> Daemon {
         windows: Windows::default(),
     };
     let describe = |slot: i64| SlotDescription {
-        name: EndpointName(Bytes::from(format!("d{slot}"))),
+        name: EndpointName(format!("d{slot}").into()),
         vs_key: slot,
     };
     let engine = EngineSettings {
@@ -147,10 +147,10 @@ impl World {
 
     fn request(&mut self, index: usize, kind: u8, which: u8, bytes: &[u8]) {
         let session = SessionId(u64::from(which & 3));
-        let group = GroupName(Bytes::from(format!("g{}", which >> 2 & 3)));
+        let group = GroupName(format!("g{}", which >> 2 & 3).into());
         let body = match kind % 7 {
             0 => {
-                let name = PrivateName(Bytes::from(format!("#s{}#d{index}", which & 3)));
+                let name = PrivateName(format!("#s{}#d{index}", which & 3).into());
                 RequestBody::Open { session, name, membership: which & 4 == 0 }
             }
             1 => RequestBody::Close { session, broken: which & 4 == 0 },

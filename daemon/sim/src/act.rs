@@ -8,6 +8,7 @@ use crate::world::World;
 use bytes::Bytes;
 use core::time::Duration;
 use spread_front::ConnectionId;
+use spread_wire::name::Name;
 use spread_wire::ids::PrivateName;
 use spread_wire::service::bits;
 use std::collections::VecDeque;
@@ -224,7 +225,7 @@ impl World {
         if let Some(connection) = &mut self.clients[client].connection {
             connection.gone = true;
         }
-        let own = Bytes::copy_from_slice(&name.0);
+        let own = name.0.clone();
         self.write_request(client, request(bits::KILL, &name, &[own], &[]));
     }
 
@@ -246,14 +247,14 @@ impl World {
 
     fn join(&mut self, client: usize, group: &str) {
         let Some((session, name)) = self.session(client) else { return };
-        let group = Bytes::copy_from_slice(group.as_bytes());
+        let group = Name::from(group.as_bytes());
         self.ask(session, Request::Join(group.clone()));
         self.write_request(client, request(bits::JOIN, &name, &[group], &[]));
     }
 
     fn part(&mut self, client: usize, group: &str) {
         let Some((session, name)) = self.session(client) else { return };
-        let group = Bytes::copy_from_slice(group.as_bytes());
+        let group = Name::from(group.as_bytes());
         self.ask(session, Request::Leave(group.clone()));
         self.write_request(client, request(bits::LEAVE, &name, &[group], &[]));
     }
@@ -263,8 +264,8 @@ impl World {
         let number = self.history.sessions[session].asked.len() as u32;
         let id = MessageId { session: session as u32, number };
         let payload = id.payload(&send.text, send.bytes);
-        let groups: Vec<Bytes> =
-            send.groups.iter().map(|group| Bytes::copy_from_slice(group.as_bytes())).collect();
+        let groups: Vec<Name> =
+            send.groups.iter().map(|group| Name::from(group.as_bytes())).collect();
         let discard = if send.discard { bits::SELF_DISCARD } else { 0 };
         let word = send.service as u32 | discard;
         let bytes = request(word, &name, &groups, &payload);

@@ -4,6 +4,7 @@ use crate::history::{Message, MessageId, Seen, SeenView, SessionIndex};
 use crate::node::MESSAGE_BYTES;
 use bytes::{Buf, Bytes, BytesMut};
 use spread_front::ConnectionId;
+use spread_wire::name::Name;
 use spread_wire::frame::{AUTH_CHOICE_BYTES, Header, Layout};
 use spread_wire::ids::{GroupId, PrivateName, SessionId};
 use spread_wire::service::{Service, bits};
@@ -156,7 +157,7 @@ impl Connection {
                 }
                 self.input.advance(5);
                 let name = self.input.split_to(length).freeze();
-                Some(Read::Accepted(PrivateName(name)))
+                Some(Read::Accepted(PrivateName(name.into())))
             }
             Stage::Open(_) => self.next_frame().map(Read::Seen),
         }
@@ -201,7 +202,7 @@ pub fn choice() -> Bytes {
 
 /// A request: header, groups, body.
 #[must_use]
-pub fn request(word: u32, name: &PrivateName, groups: &[Bytes], body: &[u8]) -> Bytes {
+pub fn request(word: u32, name: &PrivateName, groups: &[Name], body: &[u8]) -> Bytes {
     let mut bytes = Vec::with_capacity(48 + groups.len() * NAME_BYTES + body.len());
     bytes.extend_from_slice(&(word | bits::BYTE_ORDER).to_le_bytes());
     put_name(&mut bytes, &name.0);
@@ -218,12 +219,12 @@ fn put_name(to: &mut Vec<u8>, name: &[u8]) {
     to.resize(to.len() + NAME_BYTES - name.len(), 0);
 }
 
-fn name(field: &[u8]) -> Bytes {
+fn name(field: &[u8]) -> Name {
     let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
-    Bytes::copy_from_slice(&field[..end])
+    field[..end].into()
 }
 
-fn names(bytes: &[u8]) -> Vec<Bytes> {
+fn names(bytes: &[u8]) -> Vec<Name> {
     bytes.chunks(NAME_BYTES).map(name).collect()
 }
 
@@ -232,7 +233,7 @@ fn parse(header: &Header, frame: &Bytes) -> Seen {
     let body_at = start + header.groups * NAME_BYTES;
     let (groups, body) = (names(&frame[start..body_at]), frame.slice(body_at..));
     let group_id = |bytes: &[u8]| bytes.get(..12)?.try_into().ok().map(GroupId);
-    let name = Bytes::copy_from_slice(&header.name);
+    let name = Name::from(&header.name[..]);
     let group = name.clone();
     if header.word & bits::REG_MEMB != 0 {
         let cause = header.word & !bits::REG_MEMB;
@@ -259,8 +260,8 @@ fn parse(header: &Header, frame: &Bytes) -> Seen {
 }
 
 fn parse_view(
-    (group, id, cause): (Bytes, GroupId, u32),
-    members: Vec<Bytes>,
+    (group, id, cause): (Name, GroupId, u32),
+    members: Vec<Name>,
     body: &[u8],
 ) -> Option<SeenView> {
     let number = |at: usize| {

@@ -208,7 +208,7 @@ impl World {
         node.accepted += u64::from(accepts);
         if accepts {
             let count = node.accepted;
-            oracle::name_freed_last::on_accept(self, index, chunk.slice(5..), count);
+            oracle::name_freed_last::on_accept(self, index, chunk[5..].into(), count);
         }
         let node = &mut self.nodes[index];
         node.front.written(node.clock.local(self.now), id, left);

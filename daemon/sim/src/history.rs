@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use core::time::Duration;
 use spread_ring::Configuration;
+use spread_wire::name::Name;
 use spread_wire::ids::{BootId, EndpointUid, GroupId, Position, PrivateName, SessionId};
 use spread_wire::link::{Delivered, View};
 use spread_wire::service::Service;
@@ -160,14 +161,14 @@ pub enum Seen {
     /// The transitional signal.
     Transition {
         /// Its group.
-        group: Bytes,
+        group: Name,
         /// Id of the view that ends.
         id: GroupId,
     },
     /// The own leave took effect.
     SelfLeave {
         /// Its group.
-        group: Bytes,
+        group: Name,
     },
     /// What no daemon ever sends.
     Unreadable(String),
@@ -179,11 +180,11 @@ pub struct Message {
     /// From the payload; `None` if that is not of the workload.
     pub id: Option<MessageId>,
     /// Private name of the sender, from the header.
-    pub sender: Bytes,
+    pub sender: Name,
     /// Service word.
     pub service: Option<Service>,
     /// Groups it was sent to.
-    pub groups: Vec<Bytes>,
+    pub groups: Vec<Name>,
     /// The payload.
     pub payload: Bytes,
     /// Its place in the order, which no client sees.
@@ -194,7 +195,7 @@ pub struct Message {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenView {
     /// Its group.
-    pub group: Bytes,
+    pub group: Name,
     /// Its id.
     pub id: GroupId,
     /// Its place in the order, which no client sees: ids of a group that was empty start over, the place tells its lives
@@ -203,9 +204,9 @@ pub struct SeenView {
     /// Its cause bits.
     pub cause: u32,
     /// All members in order.
-    pub members: Vec<Bytes>,
+    pub members: Vec<Name>,
     /// Vs-sets; for a join, leave or disconnect the one member it is about.
-    pub vs_sets: Vec<Vec<Bytes>>,
+    pub vs_sets: Vec<Vec<Name>>,
     /// Index of the own vs-set, if the offset points at one.
     pub own: Option<usize>,
 }
@@ -225,15 +226,15 @@ pub struct Asked {
 #[derive(Clone, Debug)]
 pub enum Request {
     /// Join a group.
-    Join(Bytes),
+    Join(Name),
     /// Leave a group.
-    Leave(Bytes),
+    Leave(Name),
     /// Send a message.
     Send {
         /// Service.
         service: Service,
         /// Destinations.
-        groups: Vec<Bytes>,
+        groups: Vec<Name>,
         /// Not to the sender itself.
         discard: bool,
         /// The whole payload.
@@ -311,7 +312,7 @@ impl History {
     /// The session of a private name; `None` if there was none, or more than one.
     #[must_use]
     pub fn named(&self, name: &[u8]) -> Option<SessionIndex> {
-        let mut found = self.sessions.iter().enumerate().filter(|(_, s)| s.name.0 == name);
+        let mut found = self.sessions.iter().enumerate().filter(|(_, s)| *s.name.0 == *name);
         let (index, _) = found.next()?;
         found.next().is_none().then_some(index)
     }

@@ -346,7 +346,7 @@ impl fmt::Display for Expectation {
     }
 }
 
-fn texts(names: &[bytes::Bytes]) -> String {
+fn texts(names: &[spread_wire::name::Name]) -> String {
     let names: Vec<String> = names.iter().map(|name| name.escape_ascii().to_string()).collect();
     names.join(" ")
 }

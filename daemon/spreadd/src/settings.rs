@@ -3,7 +3,6 @@
 use crate::cli::{Arguments, YesNo};
 use crate::timers::timers;
 use anyhow::{Context, Result, anyhow, bail};
-use bytes::Bytes;
 use spread_conf::{AddressLine, Conf, Diagnostic, Severity, SlotConf, SlowReader};
 use spread_engine::{EngineSettings, SlotDescription};
 use spread_front::{
@@ -195,7 +194,7 @@ impl Settings {
 
     pub(crate) fn engine(&self) -> EngineSettings {
         let describe = |(index, slot): (usize, &SlotConf)| SlotDescription {
-            name: EndpointName(Bytes::from(slot.name.clone())),
+            name: EndpointName(slot.name.clone().into()),
             vs_key: slot.vs_key(index),
         };
         EngineSettings {
@@ -212,7 +211,7 @@ impl Settings {
             message_bytes: self.conf.max_message_bytes as usize,
         };
         FrontSettings {
-            name: EndpointName(Bytes::from(self.name.clone())),
+            name: EndpointName(self.name.clone().into()),
             uid: self.uid,
             seed: self.seed ^ 0x5eed,
             layout,

@@ -1,6 +1,6 @@
 //! Names and numbers: one type for each thing of the vocabulary.
 
-use bytes::Bytes;
+use crate::name::Name;
 use core::fmt;
 
 /// Position of a daemon in the configuration file, counted from 0. Its place in every ring and member
@@ -89,7 +89,7 @@ impl EndpointId {
 /// Second half of the private names of an endpoint's sessions: the slot's name for a daemon's own client
 /// sockets, the pod's name for a sidecar. 1 to 19 bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EndpointName(pub Bytes);
+pub struct EndpointName(pub Name);
 
 /// Rises with every attach of an endpoint, over all its links and rings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,17 +116,17 @@ pub struct SessionId(pub u64);
 
 /// Name of a group, or of a destination as a client wrote it: no NUL, at most the configured length.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct GroupName(pub Bytes);
+pub struct GroupName(pub Name);
 
 /// Private group name of a session, `#user#endpoint`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PrivateName(pub Bytes);
+pub struct PrivateName(pub Name);
 
 impl PrivateName {
     /// `#user#endpoint`.
     #[must_use]
     pub fn new(user: &[u8], endpoint: &EndpointName) -> Self {
-        Self(Bytes::from([b"#", user, b"#", &endpoint.0[..]].concat()))
+        Self([b"#", user, b"#", &endpoint.0[..]].concat().into())
     }
 }
 
@@ -151,7 +151,7 @@ macro_rules! text_debug {
         }
         impl From<&'static str> for $name {
             fn from(text: &'static str) -> Self {
-                Self(Bytes::from_static(text.as_bytes()))
+                Self(text.into())
             }
         }
         impl AsRef<[u8]> for $name {

@@ -1,6 +1,7 @@
 //! The bytes and the vocabulary that all parts of the data plane share.
 //!
 //! * [`ids`] names for daemons, configurations, endpoints, sessions and groups;
+//! * [`name`] the bytes of names;
 //! * [`time`] instants and durations as the pure crates see them;
 //! * [`service`] the six services and the type bits of the client protocol;
 //! * [`link`] what a front and an engine say to each other;
@@ -17,6 +18,7 @@ pub mod buffers;
 pub mod frame;
 pub mod ids;
 pub mod link;
+pub mod name;
 pub mod ordered;
 pub mod packet;
 pub mod queue;

@@ -161,7 +161,7 @@ fn packet() -> impl Strategy<Value = Packet> {
 }
 
 fn request() -> impl Strategy<Value = Asked> {
-    let group = || bytes(32).prop_map(GroupName);
+    let group = || bytes(32).prop_map(|name| GroupName(name.into()));
     let multicast = (any::<(u32, [u8; 4])>(), prop::collection::vec(group(), 0..4), bytes(60))
         .prop_map(|((extra_bits, hint), groups, payload)| RequestBody::Multicast {
             session: SessionId(1),
@@ -176,7 +176,7 @@ fn request() -> impl Strategy<Value = Asked> {
     let join = group().prop_map(|group| RequestBody::Join { session: SessionId(7), group });
     let open = bytes(20).prop_map(|name| RequestBody::Open {
         session: SessionId(u64::MAX),
-        name: PrivateName(name),
+        name: PrivateName(name.into()),
         membership: true,
     });
     (number(), prop_oneof![multicast, join, open])
@@ -231,7 +231,7 @@ fn read_frame(input: &Bytes, layout: &Layout) -> Option<Request> {
     assert!(total <= layout.message_bytes, "{header:?}");
     let frame = input.get(..total).map(Bytes::copy_from_slice)?;
     let _ = Request::read(&header, &frame, &PrivateName::from("#b#d0"), layout);
-    Request::read(&header, &frame, &PrivateName(Bytes::copy_from_slice(&header.name)), layout).ok()
+    Request::read(&header, &frame, &PrivateName(header.name[..].into()), layout).ok()
 }
 
 proptest! {

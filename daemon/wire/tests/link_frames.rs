@@ -30,11 +30,11 @@ fn session() -> impl Strategy<Value = SessionId> {
 }
 
 fn group() -> impl Strategy<Value = GroupName> {
-    bytes(255).prop_map(GroupName)
+    bytes(255).prop_map(|name| GroupName(name.into()))
 }
 
 fn private() -> impl Strategy<Value = PrivateName> {
-    bytes(64).prop_map(PrivateName)
+    bytes(64).prop_map(|name| PrivateName(name.into()))
 }
 
 fn position() -> impl Strategy<Value = Position> {

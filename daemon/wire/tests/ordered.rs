@@ -21,7 +21,7 @@ fn bytes(most: usize) -> impl Strategy<Value = Bytes> {
 
 fn multicast() -> impl Strategy<Value = Multicast> {
     let services = prop::sample::select(vec![Service::Unreliable, Service::Fifo, Service::Safe]);
-    let groups = prop::collection::vec(bytes(40).prop_map(GroupName), 0..=100);
+    let groups = prop::collection::vec(bytes(40).prop_map(|name| GroupName(name.into())), 0..=100);
     (services, any::<u32>(), any::<[u8; 4]>(), groups, bytes(2000)).prop_map(
         |(service, extra_bits, hint, groups, payload)| Multicast {
             service,
@@ -35,9 +35,9 @@ fn multicast() -> impl Strategy<Value = Multicast> {
 
 fn body() -> impl Strategy<Value = RequestBody> {
     let session = || any::<u64>().prop_map(SessionId);
-    let group = || bytes(255).prop_map(GroupName);
+    let group = || bytes(255).prop_map(|name| GroupName(name.into()));
     prop_oneof![
-        (session(), bytes(64).prop_map(PrivateName), any::<bool>()).prop_map(
+        (session(), bytes(64).prop_map(|name| PrivateName(name.into())), any::<bool>()).prop_map(
             |(session, name, membership)| RequestBody::Open { session, name, membership }
         ),
         (session(), any::<bool>())
@@ -68,7 +68,7 @@ fn table() -> impl Strategy<Value = Table> {
     let origin = (configuration(), configuration(), any::<u16>())
         .prop_map(|(settled, branch, first)| Origin { settled, branch, first: Slot(first) });
     let group = (bytes(40), prop::option::of(any::<[u8; 12]>()), any::<bool>()).prop_map(
-        |(name, id, marked)| TableGroup { name: GroupName(name), id: id.map(GroupId), marked },
+        |(name, id, marked)| TableGroup { name: GroupName(name.into()), id: id.map(GroupId), marked },
     );
     let groups = prop::collection::vec(group, 3..6);
     let endpoints = || prop::collection::vec(endpoint(), 0..4);
@@ -90,13 +90,13 @@ fn endpoint() -> impl Strategy<Value = TableEndpoint> {
     let session = (any::<u64>(), bytes(64), any::<bool>(), groups).prop_map(
         |(id, name, membership, groups)| TableSession {
             id: SessionId(id),
-            name: PrivateName(name),
+            name: PrivateName(name.into()),
             membership,
             groups,
         },
     );
     let identity = (any::<u128>(), bytes(19), any::<u64>()).prop_map(|(uid, name, epoch)| {
-        EndpointIdentity { uid: EndpointUid(uid), name: EndpointName(name), epoch: Epoch(epoch) }
+        EndpointIdentity { uid: EndpointUid(uid), name: EndpointName(name.into()), epoch: Epoch(epoch) }
     });
     let sessions = prop::collection::vec(session, 0..5);
     (any::<u32>(), prop::option::of(identity), number(), sessions).prop_map(
@@ -110,7 +110,7 @@ fn attach() -> impl Strategy<Value = AttachEndpoint> {
         |((endpoint, uid, name, epoch), new, applied, lowest)| AttachEndpoint {
             endpoint,
             uid: EndpointUid(uid),
-            name: EndpointName(name),
+            name: EndpointName(name.into()),
             epoch: Epoch(epoch),
             new,
             applied: RequestNumber(applied),

@@ -2,13 +2,13 @@
 
 use super::Judgement;
 use crate::history::{History, Seen};
-use bytes::Bytes;
+use spread_wire::name::Name;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Judges.
 pub fn check(history: &History, judgement: &mut Judgement) {
     let Some(settled) = history.settled else { return };
-    let mut members: BTreeMap<Bytes, BTreeSet<Bytes>> = BTreeMap::new();
+    let mut members: BTreeMap<Name, BTreeSet<Name>> = BTreeMap::new();
     for session in history.sessions.iter().filter(|session| history.lasts(session)) {
         for group in joined(session) {
             members.entry(group).or_default().insert(session.name.0.clone());
@@ -23,7 +23,7 @@ pub fn check(history: &History, judgement: &mut Judgement) {
                 Seen::View(view) if view.group == group => Some(&view.members),
                 _ => None,
             });
-            let shown: BTreeSet<Bytes> = last.into_iter().flatten().cloned().collect();
+            let shown: BTreeSet<Name> = last.into_iter().flatten().cloned().collect();
             if Some(&shown) != members.get(&group) {
                 judgement.broken(settled, || {
                     format!(
@@ -38,8 +38,8 @@ pub fn check(history: &History, judgement: &mut Judgement) {
 }
 
 /// Groups in which the session is at the end.
-fn joined(session: &crate::history::SessionHistory) -> Vec<Bytes> {
-    let all: BTreeSet<&Bytes> = session
+fn joined(session: &crate::history::SessionHistory) -> Vec<Name> {
+    let all: BTreeSet<&Name> = session
         .asked
         .iter()
         .filter_map(|asked| match &asked.request {

@@ -4,7 +4,7 @@
 
 use super::Judgement;
 use crate::history::{History, Seen};
-use bytes::Bytes;
+use spread_wire::name::Name;
 
 /// Judges.
 pub fn check(history: &History, judgement: &mut Judgement) {
@@ -21,18 +21,18 @@ pub fn check(history: &History, judgement: &mut Judgement) {
     }
 }
 
-fn sorted(list: &[Bytes]) -> bool {
+fn sorted(list: &[Name]) -> bool {
     let builtin = list.iter().filter_map(|name| Some((slot(name)?, name)));
-    let together = |name: &Bytes| list.iter().filter(|n| endpoint(n) == endpoint(name)).is_sorted();
+    let together = |name: &Name| list.iter().filter(|n| endpoint(n) == endpoint(name)).is_sorted();
     builtin.is_sorted() && list.iter().all(together)
 }
 
-fn endpoint(name: &Bytes) -> &[u8] {
+fn endpoint(name: &Name) -> &[u8] {
     name.rsplit(|byte| *byte == b'#').next().unwrap_or_default()
 }
 
 /// The slot of a daemon's own endpoint.
-fn slot(name: &Bytes) -> Option<usize> {
+fn slot(name: &Name) -> Option<usize> {
     let number = endpoint(name).strip_prefix(b"d")?;
     core::str::from_utf8(number).ok()?.parse().ok()
 }

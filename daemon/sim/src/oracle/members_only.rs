@@ -3,14 +3,14 @@
 
 use super::Judgement;
 use crate::history::{Event, History, Message, Request, Seen, SessionHistory};
-use bytes::Bytes;
+use spread_wire::name::Name;
 use std::collections::BTreeMap;
 
 /// Judges.
 pub fn check(history: &History, judgement: &mut Judgement) {
     for (number, session) in history.sessions.iter().enumerate() {
         // How many leaves of each group were confirmed.
-        let mut left: BTreeMap<&Bytes, usize> = BTreeMap::new();
+        let mut left: BTreeMap<&Name, usize> = BTreeMap::new();
         for event in &session.events {
             if let Some(wrong) = wrong(history, number, event, &left) {
                 judgement.broken(event.moment, || format!("s{number} gets {wrong}"));
@@ -29,12 +29,12 @@ fn wrong(
     history: &History,
     number: usize,
     event: &Event,
-    left: &BTreeMap<&Bytes, usize>,
+    left: &BTreeMap<&Name, usize>,
 ) -> Option<String> {
     let session = &history.sessions[number];
     match &event.seen {
         Seen::Message(message) => unwanted(history, number, message).or_else(|| {
-            let member = |group: &Bytes| {
+            let member = |group: &Name| {
                 let confirmed = left.get(group).copied().unwrap_or(0);
                 *group == session.name.0 || joined_after(session, group, confirmed, event)
             };
@@ -55,7 +55,7 @@ fn unwanted(history: &History, number: usize, message: &Message) -> Option<Strin
 }
 
 /// Whether the session asked to join behind the last of its leaves that was confirmed, and before the event.
-fn joined_after(session: &SessionHistory, group: &Bytes, confirmed: usize, event: &Event) -> bool {
+fn joined_after(session: &SessionHistory, group: &Name, confirmed: usize, event: &Event) -> bool {
     let (mut leaves, mut member, mut behind) = (0, false, false);
     for asked in session.asked.iter().take_while(|asked| asked.moment < event.moment) {
         match &asked.request {
@@ -77,7 +77,7 @@ fn joined_after(session: &SessionHistory, group: &Bytes, confirmed: usize, event
 }
 
 fn confirmations(number: usize, session: &SessionHistory, judgement: &mut Judgement) {
-    let mut due: BTreeMap<&Bytes, i64> = BTreeMap::new();
+    let mut due: BTreeMap<&Name, i64> = BTreeMap::new();
     let mut last = session.accepted;
     for (index, asked) in session.asked.iter().enumerate() {
         if let Request::Leave(group) = &asked.request

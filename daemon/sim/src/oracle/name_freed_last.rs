@@ -2,16 +2,16 @@
 
 use crate::history::ProcessIndex;
 use crate::world::World;
-use bytes::Bytes;
+use spread_wire::name::Name;
 use spread_wire::ids::PrivateName;
 
 /// The `count`-th session of a daemon is accepted under this name: no earlier one may have it then.
-pub fn on_accept(world: &mut World, process: ProcessIndex, name: Bytes, count: u64) {
+pub fn on_accept(world: &mut World, process: ProcessIndex, name: Name, count: u64) {
     if world.plan.settings.await_open {
         // The order has judged already.
         return;
     }
-    let name = PrivateName(name);
+    let name = PrivateName(name.into());
     let Some(daemon) = &world.nodes[process].daemon else { return };
     let owner = daemon.engine().state().names.get(&name);
     if owner.is_some_and(|(_, session)| session.0 < count) {

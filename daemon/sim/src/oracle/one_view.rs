@@ -6,7 +6,7 @@
 
 use super::Judgement;
 use crate::history::{History, Seen, SeenView};
-use bytes::Bytes;
+use spread_wire::name::Name;
 use spread_wire::ids::GroupId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub fn check(history: &History, judgement: &mut Judgement) {
     let mut views: BTreeMap<_, &SeenView> = BTreeMap::new();
     for (number, session) in history.sessions.iter().enumerate() {
-        let mut stays: BTreeMap<&Bytes, BTreeSet<GroupId>> = BTreeMap::new();
+        let mut stays: BTreeMap<&Name, BTreeSet<GroupId>> = BTreeMap::new();
         for event in &session.events {
             let view = match &event.seen {
                 Seen::View(view) => view,

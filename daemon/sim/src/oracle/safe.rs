@@ -6,7 +6,7 @@ use crate::history::{
     Entry, History, Message, MessageId, ProcessIndex, Seen, SeenView, SessionHistory,
 };
 use crate::world::World;
-use bytes::Bytes;
+use spread_wire::name::Name;
 use spread_engine::Daemon;
 use spread_wire::link::Delivered;
 use spread_wire::service::Service;
@@ -47,7 +47,7 @@ fn members_get_it(
     got: &[BTreeSet<MessageId>],
     judgement: &mut Judgement,
 ) {
-    let mut views: BTreeMap<&Bytes, &SeenView> = BTreeMap::new();
+    let mut views: BTreeMap<&Name, &SeenView> = BTreeMap::new();
     for event in &session.events {
         match &event.seen {
             Seen::View(view) => drop(views.insert(&view.group, view)),

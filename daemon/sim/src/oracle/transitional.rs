@@ -3,7 +3,7 @@
 
 use super::Judgement;
 use crate::history::{History, Seen, SeenView};
-use bytes::Bytes;
+use spread_wire::name::Name;
 use spread_wire::ids::GroupId;
 use spread_wire::service::bits;
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ struct Standing<'a> {
 /// Judges.
 pub fn check(history: &History, judgement: &mut Judgement) {
     for (number, session) in history.sessions.iter().enumerate() {
-        let mut groups: BTreeMap<&Bytes, Standing<'_>> = BTreeMap::new();
+        let mut groups: BTreeMap<&Name, Standing<'_>> = BTreeMap::new();
         for event in &session.events {
             let wrong = match &event.seen {
                 Seen::Transition { group, id } => signal(groups.entry(group).or_default(), *id),

@@ -3,7 +3,7 @@
 
 use super::Judgement;
 use crate::history::{History, MessageId, Moment, Request, Seen, SeenView, ViewName};
-use bytes::Bytes;
+use spread_wire::name::Name;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A session's way from one view to the next.
@@ -15,7 +15,7 @@ struct Step<'a> {
     messages: BTreeSet<MessageId>,
 }
 
-type Steps<'a> = BTreeMap<(&'a Bytes, ViewName, ViewName), Vec<Step<'a>>>;
+type Steps<'a> = BTreeMap<(&'a Name, ViewName, ViewName), Vec<Step<'a>>>;
 
 /// Judges.
 pub fn check(history: &History, judgement: &mut Judgement) {
@@ -79,7 +79,7 @@ fn together(history: &History, one: &Step<'_>, other: &Step<'_>) -> bool {
 }
 
 fn collect<'a>(history: &'a History, session: usize, steps: &mut Steps<'a>) {
-    let mut groups: BTreeMap<&Bytes, (Moment, ViewName, BTreeSet<MessageId>)> = BTreeMap::new();
+    let mut groups: BTreeMap<&Name, (Moment, ViewName, BTreeSet<MessageId>)> = BTreeMap::new();
     for event in &history.sessions[session].events {
         match &event.seen {
             Seen::Message(message) => {

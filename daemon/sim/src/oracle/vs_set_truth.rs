@@ -3,7 +3,7 @@
 
 use super::Judgement;
 use crate::history::{History, Moment, Seen, SeenView, ViewName};
-use bytes::Bytes;
+use spread_wire::name::Name;
 use spread_wire::service::bits;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,9 +17,9 @@ struct At<'a> {
 
 /// Judges.
 pub fn check(history: &History, judgement: &mut Judgement) {
-    let mut seen: BTreeMap<(&Bytes, ViewName), Vec<At<'_>>> = BTreeMap::new();
+    let mut seen: BTreeMap<(&Name, ViewName), Vec<At<'_>>> = BTreeMap::new();
     for (number, session) in history.sessions.iter().enumerate() {
-        let mut last: BTreeMap<&Bytes, ViewName> = BTreeMap::new();
+        let mut last: BTreeMap<&Name, ViewName> = BTreeMap::new();
         for event in &session.events {
             match &event.seen {
                 Seen::SelfLeave { group } => drop(last.remove(group)),
@@ -49,7 +49,7 @@ pub fn check(history: &History, judgement: &mut Judgement) {
     }
 }
 
-fn own(view: &SeenView) -> &[Bytes] {
+fn own(view: &SeenView) -> &[Name] {
     view.own.and_then(|own| view.vs_sets.get(own)).map_or(&[], Vec::as_slice)
 }
 

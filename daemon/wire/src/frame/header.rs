@@ -164,7 +164,7 @@ impl Request {
         }
         let (start, width) = (layout.header_bytes(), layout.name_bytes);
         let groups: Destinations = (0..header.groups)
-            .map(|at| GroupName(c_slice(frame, start + at * width, width)))
+            .map(|at| GroupName(c_string(&frame[start + at * width..][..width]).into()))
             .collect();
         let message = Multicast {
             service: Service::from_bits(header.word).unwrap_or(Service::Agreed),

@@ -9,7 +9,6 @@ use crate::ids::{
 use crate::ordered::{GROUP_NAME_BYTES, PRIVATE_NAME_BYTES};
 use crate::packet::cursor::{ReadError, Reader, Writer};
 use crate::service::Service;
-use bytes::Bytes;
 
 /// Longest name of an endpoint, in bytes.
 pub const ENDPOINT_NAME_BYTES: usize = 19;
@@ -30,22 +29,22 @@ pub(super) fn write_name(to: &mut Writer, name: &[u8]) {
     to.bytes(name);
 }
 
-fn read_name(from: &mut Reader, most: usize) -> Result<Bytes, ReadError> {
+fn read_name(from: &mut Reader, most: usize) -> Result<&[u8], ReadError> {
     let length = from.count(most)?;
-    from.bytes(length)
+    from.slice(length)
 }
 
 pub(super) fn read_group(from: &mut Reader) -> Result<GroupName, ReadError> {
-    read_name(from, GROUP_NAME_BYTES).map(GroupName)
+    read_name(from, GROUP_NAME_BYTES).map(|name| GroupName(name.into()))
 }
 
 pub(super) fn read_private(from: &mut Reader) -> Result<PrivateName, ReadError> {
-    read_name(from, PRIVATE_NAME_BYTES).map(PrivateName)
+    read_name(from, PRIVATE_NAME_BYTES).map(|name| PrivateName(name.into()))
 }
 
 pub(super) fn read_endpoint_name(from: &mut Reader) -> Result<EndpointName, ReadError> {
     let name = read_name(from, ENDPOINT_NAME_BYTES)?;
-    if name.is_empty() { Err(ReadError::Bounds) } else { Ok(EndpointName(name)) }
+    if name.is_empty() { Err(ReadError::Bounds) } else { Ok(EndpointName(name.into())) }
 }
 
 pub(super) fn write_flag(to: &mut Writer, flag: bool) {

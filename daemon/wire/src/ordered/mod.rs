@@ -279,7 +279,7 @@ pub fn decode(payload: Bytes) -> Result<Ordered, ReadError> {
     let body = match kind {
         OPEN => {
             let membership = read_flag(&mut reader)?;
-            let name = PrivateName(read_name(&mut reader, PRIVATE_NAME_BYTES)?);
+            let name = PrivateName(read_name(&mut reader, PRIVATE_NAME_BYTES)?.into());
             RequestBody::Open { session, name, membership }
         }
         CLOSE => RequestBody::Close { session, broken: read_flag(&mut reader)? },
@@ -301,7 +301,7 @@ fn read_attach(reader: &mut Reader) -> Result<Ordered, ReadError> {
     let attach = AttachEndpoint {
         endpoint: reader.u32()?,
         uid: EndpointUid(reader.u128()?),
-        name: EndpointName(read_name(reader, ENDPOINT_NAME_BYTES)?),
+        name: EndpointName(read_name(reader, ENDPOINT_NAME_BYTES)?.into()),
         epoch: Epoch(reader.varint()?),
         new: read_flag(reader)?,
         applied: RequestNumber(reader.varint()?),
@@ -353,13 +353,13 @@ fn write_name<B: BufMut>(writer: &mut Writer<B>, name: &[u8]) {
     writer.bytes(name);
 }
 
-fn read_name(reader: &mut Reader, most: usize) -> Result<Bytes, ReadError> {
+fn read_name(reader: &mut Reader, most: usize) -> Result<&[u8], ReadError> {
     let length = reader.count(most)?;
-    reader.bytes(length)
+    reader.slice(length)
 }
 
 fn read_group(reader: &mut Reader) -> Result<GroupName, ReadError> {
-    Ok(GroupName(read_name(reader, GROUP_NAME_BYTES)?))
+    Ok(GroupName(read_name(reader, GROUP_NAME_BYTES)?.into()))
 }
 
 fn read_flag(reader: &mut Reader) -> Result<bool, ReadError> {

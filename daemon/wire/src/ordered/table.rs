@@ -164,7 +164,7 @@ fn read_endpoint(reader: &mut Reader, groups: usize) -> Result<TableEndpoint, Re
     let identity = if read_flag(reader)? {
         Some(EndpointIdentity {
             uid: EndpointUid(reader.u128()?),
-            name: EndpointName(read_name(reader, ENDPOINT_NAME_BYTES)?),
+            name: EndpointName(read_name(reader, ENDPOINT_NAME_BYTES)?.into()),
             epoch: Epoch(reader.varint()?),
         })
     } else {
@@ -178,7 +178,7 @@ fn read_endpoint(reader: &mut Reader, groups: usize) -> Result<TableEndpoint, Re
 
 fn read_session(reader: &mut Reader, groups: usize) -> Result<TableSession, ReadError> {
     let id = SessionId(reader.varint()?);
-    let name = PrivateName(read_name(reader, PRIVATE_NAME_BYTES)?);
+    let name = PrivateName(read_name(reader, PRIVATE_NAME_BYTES)?.into());
     let membership = read_flag(reader)?;
     let count = reader.count(groups)?;
     let group = |reader: &mut Reader| {

@@ -72,6 +72,17 @@ impl<P: Borrow<Bytes>> Reader<P> {
         Ok(self.packet().slice(from..self.read))
     }
 
+    /// The next `count` bytes, to look at.
+    #[inline]
+    pub fn slice(&mut self, count: usize) -> Result<&[u8], ReadError> {
+        let from = self.read;
+        if self.packet().len() - from < count {
+            return Err(ReadError::Short);
+        }
+        self.read += count;
+        Ok(&self.packet()[from..from + count])
+    }
+
     /// One byte.
     #[inline]
     pub fn u8(&mut self) -> Result<u8, ReadError> {
