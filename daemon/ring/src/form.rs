@@ -292,9 +292,8 @@ impl Ring {
         let Some(plan) = &form.plan else { return };
         if let Some(order) = &self.order {
             let top = plan.iter().map(|(_, report)| report.high).max().unwrap_or(0);
-            let misses = (order.aru + 1..=top).any(|seq| {
-                !order.has(seq) && plan.iter().any(|(_, report)| report.has(seq))
-            });
+            let misses = (order.aru + 1..=top)
+                .any(|seq| !order.has(seq) && plan.iter().any(|(_, report)| report.has(seq)));
             if misses && !planted(Bug::RecoveredTooEarly) {
                 return;
             }

@@ -66,7 +66,12 @@ impl Backlog {
     }
 
     /// Appends the next body of at most `room` bytes to a packet's header; a `single` one has a piece of one payload only.
-    pub(crate) fn pack(&mut self, packet: &mut Writer<&mut BytesMut>, room: usize, single: bool) -> Option<Body> {
+    pub(crate) fn pack(
+        &mut self,
+        packet: &mut Writer<&mut BytesMut>,
+        room: usize,
+        single: bool,
+    ) -> Option<Body> {
         if self.queue.is_empty() {
             return None;
         }
@@ -191,11 +196,8 @@ mod pack_tests {
         let bodies = all(&mut backlog);
         assert!(bodies[..bodies.len() - 1].iter().all(|body| body.len() == 1400));
         let mut assembly = Assembly::default();
-        let out: Vec<Bytes> = bodies
-            .iter()
-            .flat_map(Pieces::new)
-            .filter_map(|piece| assembly.take(piece))
-            .collect();
+        let out: Vec<Bytes> =
+            bodies.iter().flat_map(Pieces::new).filter_map(|piece| assembly.take(piece)).collect();
         assert_eq!(out, payloads);
         assert_eq!(backlog.bytes(), 0);
     }

@@ -13,7 +13,8 @@ use clap::Parser;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use spread_engine::{
-    Bounds, Daemon, DaemonOutput, EngineOutput, EngineSettings, LOST_RETENTION, LinkId, SlotDescription,
+    Bounds, Daemon, DaemonOutput, EngineOutput, EngineSettings, LOST_RETENTION, LinkId,
+    SlotDescription,
 };
 use spread_front::{
     Authentication, ConnectionId, Front, FrontOutput, FrontSettings, Peer, SlowReader,

@@ -8,8 +8,8 @@ use crate::world::World;
 use bytes::Bytes;
 use core::time::Duration;
 use spread_front::ConnectionId;
-use spread_wire::name::Name;
 use spread_wire::ids::PrivateName;
+use spread_wire::name::Name;
 use spread_wire::service::bits;
 use std::collections::VecDeque;
 

@@ -4,9 +4,9 @@ use crate::history::{Message, MessageId, Seen, SeenView, SessionIndex};
 use crate::node::MESSAGE_BYTES;
 use bytes::{Buf, Bytes, BytesMut};
 use spread_front::ConnectionId;
-use spread_wire::name::Name;
 use spread_wire::frame::{AUTH_CHOICE_BYTES, Header, Layout};
 use spread_wire::ids::{GroupId, PrivateName, SessionId};
+use spread_wire::name::Name;
 use spread_wire::service::{Service, bits};
 use spread_wire::time::Instant;
 

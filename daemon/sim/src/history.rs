@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use core::time::Duration;
 use spread_ring::Configuration;
-use spread_wire::name::Name;
 use spread_wire::ids::{BootId, EndpointUid, GroupId, Position, PrivateName, SessionId};
 use spread_wire::link::{Delivered, View};
+use spread_wire::name::Name;
 use spread_wire::service::Service;
 use spread_wire::time::Instant;
 use std::collections::{BTreeMap, VecDeque};

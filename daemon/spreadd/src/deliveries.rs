@@ -134,6 +134,7 @@ mod deliveries_tests {
     use super::*;
     use spread_engine::LinkId;
     use spread_wire::ids::RequestNumber;
+    use std::time::Duration;
 
     fn event(number: u64) -> LinkEvent {
         LinkEvent::Acknowledged { number: RequestNumber(number) }
@@ -165,6 +166,19 @@ mod deliveries_tests {
         }
         assert_eq!((take(&from), from.0.bytes.get()), (None, 0));
         assert!(from.0.events.borrow().capacity() <= 2 * KEPT_EVENTS);
+    }
+
+    #[tokio::test]
+    async fn whatever_waits_wakes_the_clients_side() {
+        let (to, from) = deliveries();
+        let wakes = async || tokio::time::timeout(Duration::ZERO, from.came()).await.is_ok();
+        assert!(to.wake() && !wakes().await, "nothing waits");
+        to.fill(|events| events.push_back(output(1)));
+        assert!(!wakes().await, "it is told once for a turn of the ring's side");
+        assert!(to.wake() && wakes().await, "put there before this turn");
+        assert!(to.wake() && wakes().await, "left there by the clients' side");
+        from.taken(1);
+        assert!(to.wake() && !wakes().await);
     }
 
     #[tokio::test]

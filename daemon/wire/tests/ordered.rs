@@ -68,7 +68,11 @@ fn table() -> impl Strategy<Value = Table> {
     let origin = (configuration(), configuration(), any::<u16>())
         .prop_map(|(settled, branch, first)| Origin { settled, branch, first: Slot(first) });
     let group = (bytes(40), prop::option::of(any::<[u8; 12]>()), any::<bool>()).prop_map(
-        |(name, id, marked)| TableGroup { name: GroupName(name.into()), id: id.map(GroupId), marked },
+        |(name, id, marked)| TableGroup {
+            name: GroupName(name.into()),
+            id: id.map(GroupId),
+            marked,
+        },
     );
     let groups = prop::collection::vec(group, 3..6);
     let endpoints = || prop::collection::vec(endpoint(), 0..4);
@@ -95,9 +99,12 @@ fn endpoint() -> impl Strategy<Value = TableEndpoint> {
             groups,
         },
     );
-    let identity = (any::<u128>(), bytes(19), any::<u64>()).prop_map(|(uid, name, epoch)| {
-        EndpointIdentity { uid: EndpointUid(uid), name: EndpointName(name.into()), epoch: Epoch(epoch) }
-    });
+    let identity =
+        (any::<u128>(), bytes(19), any::<u64>()).prop_map(|(uid, name, epoch)| EndpointIdentity {
+            uid: EndpointUid(uid),
+            name: EndpointName(name.into()),
+            epoch: Epoch(epoch),
+        });
     let sessions = prop::collection::vec(session, 0..5);
     (any::<u32>(), prop::option::of(identity), number(), sessions).prop_map(
         |(index, identity, last, sessions)| TableEndpoint { index, identity, last, sessions },
@@ -179,7 +186,8 @@ fn a_message_costs_few_bytes_and_its_payload_is_not_copied() {
     };
     let session = SessionId(100_000);
     let body = RequestBody::Multicast { session, message };
-    let payload = encode_request(0, &Request { number: RequestNumber(1 << 30), body }, &mut Arena::new(0));
+    let payload =
+        encode_request(0, &Request { number: RequestNumber(1 << 30), body }, &mut Arena::new(0));
     assert!(payload.len() <= 1000 + "orders".len() + 24);
     let Ok(Ordered::Request { request, .. }) = decode(payload.clone()) else {
         panic!("a request");

@@ -2,8 +2,8 @@
 
 use crate::history::ProcessIndex;
 use crate::world::World;
-use spread_wire::name::Name;
 use spread_wire::ids::PrivateName;
+use spread_wire::name::Name;
 
 /// The `count`-th session of a daemon is accepted under this name: no earlier one may have it then.
 pub fn on_accept(world: &mut World, process: ProcessIndex, name: Name, count: u64) {

@@ -6,8 +6,8 @@
 
 use super::Judgement;
 use crate::history::{History, Seen, SeenView};
-use spread_wire::name::Name;
 use spread_wire::ids::GroupId;
+use spread_wire::name::Name;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Judges.

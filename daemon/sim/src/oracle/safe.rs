@@ -6,9 +6,9 @@ use crate::history::{
     Entry, History, Message, MessageId, ProcessIndex, Seen, SeenView, SessionHistory,
 };
 use crate::world::World;
-use spread_wire::name::Name;
 use spread_engine::Daemon;
 use spread_wire::link::Delivered;
+use spread_wire::name::Name;
 use spread_wire::service::Service;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -3,8 +3,8 @@
 
 use super::Judgement;
 use crate::history::{History, Seen, SeenView};
-use spread_wire::name::Name;
 use spread_wire::ids::GroupId;
+use spread_wire::name::Name;
 use spread_wire::service::bits;
 use std::collections::BTreeMap;
 

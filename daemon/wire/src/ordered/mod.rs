@@ -128,7 +128,10 @@ pub fn encode_request(endpoint: u32, request: &Request, arena: &mut Arena) -> By
         arena.room(bytes)
     };
     let mut writer = Writer(to);
-    let head = |writer: &mut Writer<&mut BytesMut>, kind: u8, number: RequestNumber, session: SessionId| {
+    let head = |writer: &mut Writer<&mut BytesMut>,
+                kind: u8,
+                number: RequestNumber,
+                session: SessionId| {
         from_endpoint(writer, kind, endpoint);
         writer.varint(number.0);
         writer.varint(session.0);

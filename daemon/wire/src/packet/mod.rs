@@ -218,13 +218,7 @@ impl Data {
 
     /// Writes what is before the body to `to`.
     #[must_use]
-    pub fn header<B: BufMut>(
-        tag: u64,
-        originator: Slot,
-        seq: u64,
-        visit: u64,
-        to: B,
-    ) -> Writer<B> {
+    pub fn header<B: BufMut>(tag: u64, originator: Slot, seq: u64, visit: u64, to: B) -> Writer<B> {
         let mut to = Writer(to);
         to.u8(VERSION);
         to.u8(DATA);
