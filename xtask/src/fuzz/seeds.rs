@@ -4,6 +4,7 @@ use crate::steps::root;
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use serde_json::Value;
+use spread_wire::arena::Arena;
 use spread_wire::ids::{
     BootId, Claim, ConfigurationId, DaemonId, EndpointIdentity, EndpointName, EndpointUid, Epoch,
     GroupId, GroupName, Position, PrivateName, RequestNumber, RingNumber, Seq, SessionId, Slot,
@@ -266,10 +267,14 @@ fn ring_packets() -> Seeds {
     for (name, packet) in packets() {
         seeds.insert(name.to_owned(), packet.encode().to_vec());
     }
+    let mut arena = Arena::new(0);
     for (name, body) in requests() {
         let request = Request { number: RequestNumber(5), body };
-        seeds.insert(format!("ordered_{name}"), encode_request(0, &request).to_vec());
-        seeds.insert(format!("ordered_attached_{name}"), encode_request(3, &request).to_vec());
+        seeds.insert(format!("ordered_{name}"), encode_request(0, &request, &mut arena).to_vec());
+        seeds.insert(
+            format!("ordered_attached_{name}"),
+            encode_request(3, &request, &mut arena).to_vec(),
+        );
     }
     seeds.insert("ordered_void".into(), encode_void(0, RequestNumber(6)).to_vec());
     let (uid, name, epoch) = (EndpointUid(7), EndpointName::from("cart-7f9c"), Epoch(2));

@@ -11,7 +11,7 @@ pub fn on_accept(world: &mut World, process: ProcessIndex, name: Name, count: u6
         // The order has judged already.
         return;
     }
-    let name = PrivateName(name.into());
+    let name = PrivateName(name);
     let Some(daemon) = &world.nodes[process].daemon else { return };
     let owner = daemon.engine().state().names.get(&name);
     if owner.is_some_and(|(_, session)| session.0 < count) {
