@@ -69,6 +69,8 @@ bugs! {
     SafeAtOnce = "safe-at-once",
     /// ring: what every daemon had at one visit of the token counts as stable, though it was given out since
     StableTooEarly = "stable-too-early",
+    /// ring: a daemon tells others that all have what it has itself
+    OwnIsAll = "own-is-all",
     /// ring: a token that rested with its only sender counts as one that has been round
     RestIsRound = "rest-is-round",
     /// ring: a daemon that lacks packets does not lower the token's aru

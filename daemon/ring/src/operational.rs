@@ -155,7 +155,7 @@ impl Ring {
         if data.tag != order.tag || !order.is_peer(data.originator, self.me.slot) {
             return;
         }
-        let (originator, visit) = (data.originator, data.visit);
+        let (originator, visit, stable) = (data.originator, data.visit, data.stable);
         if !order.insert(data, gap) {
             self.counters.duplicates += 1;
         }
@@ -167,6 +167,8 @@ impl Ring {
                 if originator != op.last_sender {
                     op.calm.another_sent();
                 }
+                // Sooner than by the token's next visit here.
+                order.settle(stable);
                 self.deliver();
             }
             State::Form(_) => self.recovered(now),

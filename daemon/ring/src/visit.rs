@@ -122,19 +122,24 @@ impl Ring {
         let allowed = personal.min(u32::try_from(gap).unwrap_or(u32::MAX));
         let mut fresh: Vec<Bytes> = Vec::new();
         while (fresh.len() as u32) < allowed {
-            let (tag, seq, visit) = (order.tag, token.seq + 1, token.visit);
-            let to = self.packets.room(packet_bytes);
-            let mut packet = Data::header(tag, self.me.slot, seq, visit, to);
+            let mut data = Data {
+                tag: order.tag,
+                originator: self.me.slot,
+                seq: token.seq + 1,
+                visit: token.visit,
+                stable: if planted(Bug::OwnIsAll) { order.aru } else { order.stable },
+                body: Bytes::new(),
+            };
+            let mut packet = data.header(self.packets.room(packet_bytes));
             let room = packet_bytes - packet.0.len();
             let Some(body) = self.backlog.pack(&mut packet, room, congested) else { break };
             if body.safe {
                 op.calm.end();
             }
-            token.seq = seq;
+            token.seq = data.seq;
             let packet = packet.0.split().freeze();
-            let originator = self.me.slot;
-            let data = Data { tag, originator, seq, visit, body: packet.slice(body.begin..) };
-            fresh.push(packet.clone());
+            data.body = packet.slice(body.begin..);
+            fresh.push(packet);
             order.insert(data, u64::MAX);
         }
         self.counters.packets_ordered += fresh.len() as u64;

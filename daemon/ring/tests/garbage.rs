@@ -304,7 +304,14 @@ impl World {
 
     fn data(&mut self, tag: u64, seq: u64) -> Data {
         let (originator, seq) = (self.slot(), self.random.near(seq));
-        Data { tag, originator, seq, visit: self.random.near(9), body: self.random.bytes(60) }
+        Data {
+            tag,
+            originator,
+            seq,
+            visit: self.random.near(9),
+            stable: self.random.near(seq).min(seq),
+            body: self.random.bytes(60),
+        }
     }
 
     fn join(&mut self) -> Join {
@@ -529,7 +536,14 @@ fn a_lone_ring_takes_no_data_of_strangers() {
         panic!("it proves the address first")
     };
     world.receive(0, stranger, Packet::Echo { nonce }.encode());
-    let data = Data { tag, originator: Slot(1), seq: 5, visit: 1, body: Bytes::from_static(&[7]) };
+    let data = Data {
+        tag,
+        originator: Slot(1),
+        seq: 5,
+        visit: 1,
+        stable: 0,
+        body: Bytes::from_static(&[7]),
+    };
     world.receive(0, stranger, Packet::Data(data).encode());
     let _ = world.rings[0].submit(Guarantee::Safe, Bytes::from_static(b"x"));
     world.rings[0].flush(world.now);

@@ -136,9 +136,10 @@ fn address() -> impl Strategy<Value = SocketAddr> {
 }
 
 fn packet() -> impl Strategy<Value = Packet> {
-    let data = (any::<u64>(), any::<u16>(), number(), number(), bytes(50)).prop_map(
-        |(tag, originator, seq, visit, body)| {
-            Packet::Data(Data { tag, originator: Slot(originator), seq, visit, body })
+    let data = (any::<u64>(), any::<u16>(), number(), number(), number(), bytes(50)).prop_map(
+        |(tag, originator, seq, visit, stable, body)| {
+            let (originator, stable) = (Slot(originator), stable.min(seq));
+            Packet::Data(Data { tag, originator, seq, visit, stable, body })
         },
     );
     let state = (any::<u64>(), prop::option::of(old_ring()))

@@ -360,6 +360,7 @@ fn packets() -> Vec<(&'static str, Packet)> {
         originator: Slot(1),
         seq: 30,
         visit: 69,
+        stable: 20,
         body: Bytes::from_static(b"\x01\x03abc"),
     };
     let at = "10.0.0.7:4803".parse().ok();

@@ -14,10 +14,10 @@ use core::net::SocketAddr;
 use cursor::{ReadError, Reader, Writer};
 
 /// Version of all packets.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 
-/// Bytes of a data packet's header at most: version, kind, tag, slot, sequence number, visit.
-pub const DATA_HEADER_BYTES: usize = 2 + 8 + 3 + 10 + 10;
+/// Bytes of a data packet's header at most: version, kind, tag, slot, sequence number, visit, how far behind it what is stable is.
+pub const DATA_HEADER_BYTES: usize = 2 + 8 + 3 + 10 + 10 + 10;
 
 /// Most ranges of sequence numbers a token asks for.
 pub const TOKEN_REQUESTS: usize = 64;
@@ -154,6 +154,8 @@ pub struct Data {
     pub seq: u64,
     /// Visit of the token at which it was ordered.
     pub visit: u64,
+    /// Every member has all up to here, as the originator knew when it ordered this: no higher than `seq`.
+    pub stable: u64,
     /// Pieces of payloads, see the ring's packing.
     pub body: Bytes,
 }
@@ -211,22 +213,31 @@ impl Data {
     #[must_use]
     pub fn encode(&self) -> Bytes {
         let bytes = Vec::with_capacity(DATA_HEADER_BYTES + self.body.len());
-        let mut to = Self::header(self.tag, self.originator, self.seq, self.visit, bytes);
+        let mut to = self.header(bytes);
         to.bytes(&self.body);
         to.0.into()
     }
 
     /// Writes what is before the body to `to`.
     #[must_use]
-    pub fn header<B: BufMut>(tag: u64, originator: Slot, seq: u64, visit: u64, to: B) -> Writer<B> {
+    pub fn header<B: BufMut>(&self, to: B) -> Writer<B> {
         let mut to = Writer(to);
         to.u8(VERSION);
         to.u8(DATA);
-        to.u64(tag);
-        to.varint(originator.0.into());
-        to.varint(seq);
-        to.varint(visit);
+        to.u64(self.tag);
+        to.varint(self.originator.0.into());
+        to.varint(self.seq);
+        to.varint(self.visit);
+        to.varint(self.seq.saturating_sub(self.stable));
         to
+    }
+
+    /// What [`Self::header`] wrote, and the body.
+    fn read(from: &mut Reader) -> Result<Self, ReadError> {
+        let (tag, originator) = (from.u64()?, Slot(from.u16()?));
+        let (seq, visit) = (from.varint()?, from.varint()?);
+        let stable = seq.checked_sub(from.varint()?).ok_or(ReadError::Bounds)?;
+        Ok(Self { tag, originator, seq, visit, stable, body: from.rest() })
     }
 }
 
@@ -315,13 +326,7 @@ impl Packet {
         }
         let kind = from.u8()?;
         Ok(match kind {
-            DATA => Self::Data(Data {
-                tag: from.u64()?,
-                originator: Slot(from.u16()?),
-                seq: from.varint()?,
-                visit: from.varint()?,
-                body: from.rest(),
-            }),
+            DATA => Self::Data(Data::read(&mut from)?),
             TOKEN => Self::Token(read_token(&mut from)?),
             SIGN => Self::Sign { tag: from.u64()?, visit: from.varint()? },
             PING => Self::Ping { tag: from.u64()? },
