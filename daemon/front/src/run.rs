@@ -12,7 +12,8 @@ use std::sync::Arc;
 /// A run of so many bytes goes to its sessions.
 const RUN_BYTES: usize = BUFFER_BYTES;
 /// Bodies of at least so many bytes are shared, smaller ones copied, which spares each receiver one more owner to count and one
-/// more chunk to hand to the kernel, and keeps no packet for a session that reads slowly.
+/// more chunk to hand to the kernel, and keeps no packet for a session that reads slowly. At 1,350 bytes a copy takes fewer instructions than
+/// sharing does; where that turns was not measured.
 const SHARED_BYTES: usize = 4096;
 
 /// A run that is being gathered; without messages it is nobody's.

@@ -551,3 +551,27 @@ fn a_lone_ring_takes_no_data_of_strangers() {
     let status = world.rings[0].status();
     assert_eq!((status.seq, status.stable), (1, 1), "its own is all there is");
 }
+
+#[test]
+fn what_another_says_to_be_stable_is_delivered_at_once_as_far_as_it_is_here() {
+    let mut world = World::new(1);
+    let status = world.rings[0].status();
+    let id = status.configuration.expect("it is in a configuration");
+    let (tag, seq) = (tag(&id), status.seq);
+    let before = world.rings[0].counters().payloads_delivered;
+    // A packet with one whole SAFE payload of a byte.
+    let mut data = |seq, stable| -> (u64, u64) {
+        let body = Bytes::from_static(&[1 << 3 | 7, b'x']);
+        let data = Data { tag, originator: Slot(1), seq, visit: 1, stable, body };
+        let from = (1, world.boots[1], address(1));
+        world.receive(0, from, Packet::Data(data).encode());
+        let ring = &world.rings[0];
+        (ring.counters().payloads_delivered - before, ring.status().stable)
+    };
+    let nothing = (0, seq);
+    assert_eq!(data(seq + 1, seq), nothing, "nobody said that all have it");
+    assert_eq!(data(seq + 2, seq + 1), (1, seq + 1));
+    assert_eq!(data(seq + 4, seq + 3), (2, seq + 2), "what is not here is not stable");
+    assert_eq!(data(seq + 3, seq), (2, seq + 2), "an older word takes nothing back");
+    assert_eq!(data(seq + 5, seq + 4), (4, seq + 4));
+}

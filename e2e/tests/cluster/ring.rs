@@ -4,6 +4,7 @@ use crate::bench::Bench;
 use anyhow::ensure;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 /// Name of the object in each namespace.
 pub const NAME: &str = "orders";
@@ -15,6 +16,7 @@ pub struct Daemon {
     pub address: String,
     pub node: String,
     pub restarts: u64,
+    pub running: bool,
     pub ready: bool,
 }
 
@@ -31,9 +33,17 @@ impl<'a> Ring<'a> {
 
     /// The same with another spec of three daemons.
     pub fn with(bench: &'a Bench, spec: &Value) -> Self {
-        let ring = Self { bench };
+        let (ring, begin) = (Self { bench }, Instant::now());
         ring.apply(spec);
+        bench.wait("three daemons to be started", || {
+            let daemons = ring.try_daemons()?;
+            ensure!(daemons.len() == 3 && daemons.values().all(|daemon| daemon.running));
+            Ok(())
+        });
+        let started = begin.elapsed();
         ring.ready(3);
+        let (ready, started) = (begin.elapsed().as_secs_f64(), started.as_secs_f64());
+        println!("all three pods run after {started:.1} s, Ready {:.1} s later", ready - started);
         ring
     }
 
@@ -103,6 +113,7 @@ impl<'a> Ring<'a> {
             address: text(&pod["status"]["podIP"]),
             node: text(&pod["spec"]["nodeName"]),
             restarts: pod["status"]["containerStatuses"][0]["restartCount"].as_u64().unwrap_or(0),
+            running: pod["status"]["containerStatuses"][0]["state"]["running"].is_object(),
         };
         let pods = list["items"].as_array().into_iter().flatten();
         Ok(pods.map(|pod| (text(&pod["metadata"]["name"]), daemon(pod))).collect())
