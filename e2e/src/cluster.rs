@@ -199,11 +199,12 @@ impl Cluster {
         let (folder, containerd) = (self.node_folder(node), self.containerd(node).socket());
         let cgroup = self.cgroups.node(node)?;
         let arguments = self.node(node, &folder, &cgroup, &containerd).kubelet()?;
-        self.services(Some(self.namespace(node))).launch(
-            &format!("kubelet-{node}"),
-            &program,
-            &arguments,
-        )
+        let (name, registry) = (format!("kubelet-{node}"), Path::new(kubelet::PLUGIN_REGISTRY));
+        let mut services = self.services(Some(self.namespace(node)));
+        // One after the other: a kubelet ends if another one listens there between its own two steps.
+        let _ = fs::remove_file(registry);
+        services.launch(&name, &program, &arguments)?;
+        services.wait(&name, || registry.exists())
     }
 
     fn start_control_plane(&self) -> Result<()> {

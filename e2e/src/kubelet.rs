@@ -6,6 +6,9 @@ use serde_json::json;
 use std::fs;
 use std::path::Path;
 
+/// Where every kubelet of a machine waits for device plugins, whatever its root; it first removes what is there. Nobody here has such plugins.
+pub(crate) const PLUGIN_REGISTRY: &str = "/var/lib/kubelet/device-plugins/kubelet.sock";
+
 /// Name of a node, counted from 1.
 pub(crate) fn name(node: usize) -> String {
     format!("node{node}")
