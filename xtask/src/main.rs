@@ -2,6 +2,7 @@
 //!
 //! * [`tests`] every test of the project, in the order in which a failure is cheapest to find;
 //! * [`purity`] the wall around the pure crates;
+//! * [`hot_path`] a message's way without sockets and clock, under valgrind;
 //! * [`instructions`] what a message costs in the pure crates, counted;
 //! * [`npm`] a real client library of others against a real daemon;
 //! * [`kubernetes`] the operator on a real API server, rings in real pods;
@@ -12,6 +13,7 @@
 mod bench;
 mod docs;
 mod fuzz;
+mod hot_path;
 mod instructions;
 mod kubernetes;
 mod npm;
@@ -72,7 +74,7 @@ fn main() -> Result<()> {
             docs::run(kubernetes, &files)
         }
         Task::Purity => purity::run(),
-        Task::Instructions(arguments) => match instructions::missing() {
+        Task::Instructions(arguments) => match hot_path::missing() {
             Some(missing) => anyhow::bail!(missing),
             None => instructions::run(&arguments),
         },

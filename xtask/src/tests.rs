@@ -1,7 +1,7 @@
 //! Every test of the project.
 
 use crate::steps::{Steps, cargo, check};
-use crate::{docs, instructions, kubernetes, npm, purity};
+use crate::{docs, hot_path, instructions, kubernetes, npm, purity};
 use anyhow::Result;
 
 /// How much to run.
@@ -41,7 +41,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         check(cargo(&bugs).args(only))
     })?;
     let counted = "no hot path takes more instructions than it did";
-    match instructions::missing() {
+    match hot_path::missing() {
         Some(missing) => steps.leave_out(counted, &missing),
         None => steps.step(counted, || instructions::run(&instructions::Arguments::default()))?,
     }

@@ -164,7 +164,8 @@ impl World {
             return;
         };
         self.now = self.now + Duration::from_micros(1);
-        let mut buffer = BytesMut::from(&packets.concat()[..]);
+        let mut buffer = BytesMut::with_capacity(packets.iter().map(Bytes::len).sum());
+        packets.iter().for_each(|packet| buffer.extend_from_slice(packet));
         let (slot, boot) = (Slot(from as u16), self.nodes[from].boot);
         let node = &mut self.nodes[to];
         let received: Vec<Received> = packets

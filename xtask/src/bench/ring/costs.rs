@@ -4,6 +4,7 @@ use super::Bench;
 use super::picture::Bar;
 use super::stacks::{self, Doing};
 use crate::bench::daemons::Cluster;
+use crate::hot_path::{self, HotPath};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -23,8 +24,26 @@ pub fn run(bench: &Bench) -> Result<(String, Vec<Bar>)> {
     let mut bars = Vec::new();
     for (daemons, bytes) in CELLS {
         bars.extend(one(bench, daemons, bytes, &mut text)?);
+        copies(daemons, bytes, &mut text)?;
     }
     Ok((text, bars))
+}
+
+/// Bytes that the daemons' own code copies, without sockets and so without the kernel's copies.
+fn copies(daemons: usize, bytes: usize, text: &mut String) -> Result<()> {
+    if let Some(why) = hot_path::missing() {
+        writeln!(text, "  (copies are not counted: {why})")?;
+        return Ok(());
+    }
+    let options = [format!("--daemons={daemons}"), format!("--bytes={bytes}")];
+    let copied = HotPath::build()?.copied_bytes(&options.each_ref().map(String::as_str))?;
+    let delivered = (daemons * bytes) as f64;
+    writeln!(
+        text,
+        "  {:.2} bytes copied for each byte of a message delivered, in the same daemons without sockets (one of them for the kernel's receipt)",
+        copied / delivered
+    )?;
+    Ok(())
 }
 
 fn one(bench: &Bench, daemons: usize, bytes: usize, text: &mut String) -> Result<Option<Bar>> {

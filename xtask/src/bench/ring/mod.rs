@@ -1,5 +1,5 @@
 //! `cargo bench-ring`: figures of ring and clients' side, with what they should reach and what the original reached, from one
-//! command. Membership changes have their own.
+//! command.
 //!
 //! Each row is measured in several runs, with the unit u beside them: a cost is compared in u, a rate with the original's
 //! at the same u. A run that lost, doubled or reordered a message ends the measurement.
@@ -8,6 +8,7 @@ mod cells;
 mod costs;
 mod figure;
 mod latency;
+mod membership;
 mod picture;
 mod scale;
 mod sessions;
@@ -58,6 +59,8 @@ pub enum Part {
     Sessions,
     /// Many groups, large messages beside small ones.
     Scale,
+    /// What those wait for who go on while a daemon comes or goes.
+    Membership,
     /// Where a message's time goes: packets, token visits, system calls, shares of the profile.
     Costs,
 }
@@ -95,7 +98,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     println!("{}; u = {u:.2} us; {} runs of {seconds} s", cpu::machine(), bench.runs);
     let parts: &[Part] = match (&*arguments.only, quick) {
         ([], true) => &[Part::Cells, Part::Latency],
-        ([], false) => &[Part::Cells, Part::Latency, Part::Sessions, Part::Scale, Part::Costs],
+        ([], false) => &[
+            Part::Cells,
+            Part::Latency,
+            Part::Membership,
+            Part::Sessions,
+            Part::Scale,
+            Part::Costs,
+        ],
         (only, _) => only,
     };
     println!("{}", Figure::HEAD);
@@ -109,6 +119,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         match part {
             Part::Cells => cells::run(&bench, &mut show)?,
             Part::Latency => latency::run(&bench, &mut show)?,
+            Part::Membership => membership::run(&bench, &mut show)?,
             Part::Sessions => sessions::run(&bench, &mut show)?,
             Part::Scale => scale::run(&bench, &mut show)?,
             Part::Costs => {
