@@ -125,8 +125,9 @@ impl Settings {
     pub(crate) fn part_large(&mut self, random: &mut Random) {
         if random.chance(350) {
             self.large_bytes = random.pick(&[60, 150, 400, 1500]);
-            // A message of 20 kB in parts that go few at a time has to come to its end.
-            self.part_bytes = random.pick(&[50, 150, 500, 2000]);
+            // A message of 20 kB in parts that go few at a time has to come to its end: over a slow network not in hundreds.
+            let least = if self.delay.1 > Duration::from_millis(1) { 500 } else { 0 };
+            self.part_bytes = random.pick(&[50, 150, 500, 2000]).max(least);
         }
     }
 
