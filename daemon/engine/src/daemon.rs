@@ -30,7 +30,7 @@ pub enum DaemonOutput {
 ///
 /// Duties of the driver:
 /// 1. hand over packets, requests and time; time never goes back;
-/// 2. after every call empty [`Daemon::poll_output`] and do what it says, in order;
+/// 2. after every call empty [`Daemon::poll_output`] and do what it says, in order; [`Daemon::take_events`] before it spares moves;
 /// 3. call [`Daemon::handle_timeout`] at [`Daemon::poll_timeout`];
 /// 4. resolve the slots' names and say what came of it with [`Daemon::resolved`].
 #[derive(Debug)]

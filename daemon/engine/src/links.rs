@@ -231,3 +231,39 @@ impl Links {
         }
     }
 }
+
+#[cfg(test)]
+mod links_tests {
+    use super::*;
+    use spread_wire::ids::SessionId;
+
+    fn links() -> Links {
+        let mut links = Links::default();
+        links.set_builtin(LinkId(1), EndpointUid(1));
+        links
+    }
+
+    /// What is told and applied in a turn.
+    fn turn(links: &mut Links, turn: u64) {
+        links.tell(0, LinkEvent::SessionClosed { session: SessionId(turn) });
+        let number = RequestNumber(turn);
+        links.applied(0, number, LinkEvent::Detached, Seq(turn));
+    }
+
+    #[test]
+    fn outputs_taken_at_once_are_those_that_come_one_by_one() {
+        let (mut single, mut whole, mut taken) = (links(), links(), VecDeque::new());
+        let mut polled = Vec::new();
+        for number in 1..=3 {
+            turn(&mut single, number);
+            polled.extend(std::iter::from_fn(|| single.poll_output()));
+            turn(&mut whole, number);
+            // Into an empty queue first, then behind what waits in it.
+            whole.take_outputs(&mut taken);
+            assert_eq!((whole.polled(), whole.told()), (single.polled(), single.told()));
+        }
+        assert_eq!(format!("{taken:?}"), format!("{polled:?}"));
+        assert_eq!(taken.len(), 6);
+        assert!(whole.poll_output().is_none());
+    }
+}

@@ -28,7 +28,7 @@ impl Front {
         let checked = Header::read(&connection.input, &layout)
             .and_then(|header| header.kind().map(|_| header));
         let Ok(header) = checked else { return self.malformed(id) };
-        if header.name[..] != known.name.0[..] {
+        if header.name != known.name.0 {
             return self.malformed(id);
         }
         let total = header.total(&layout);

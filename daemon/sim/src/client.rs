@@ -233,7 +233,7 @@ fn parse(header: &Header, frame: &Bytes) -> Seen {
     let body_at = start + header.groups * NAME_BYTES;
     let (groups, body) = (names(&frame[start..body_at]), frame.slice(body_at..));
     let group_id = |bytes: &[u8]| bytes.get(..12)?.try_into().ok().map(GroupId);
-    let name = Name::from(&header.name[..]);
+    let name = header.name.clone();
     let group = name.clone();
     if header.word & bits::REG_MEMB != 0 {
         let cause = header.word & !bits::REG_MEMB;

@@ -232,7 +232,7 @@ fn read_frame(input: &Bytes, layout: &Layout) -> Option<Request> {
     assert!(total <= layout.message_bytes, "{header:?}");
     let frame = input.get(..total).map(Bytes::copy_from_slice)?;
     let _ = Request::read(&header, &frame, &PrivateName::from("#b#d0"), layout);
-    Request::read(&header, &frame, &PrivateName(header.name[..].into()), layout).ok()
+    Request::read(&header, &frame, &PrivateName(header.name.clone()), layout).ok()
 }
 
 proptest! {

@@ -130,8 +130,13 @@ proptest! {
     #[test]
     fn requests_come_back(number in any::<u64>(), endpoint in any::<u32>(), body in body()) {
         let request = Request { number: RequestNumber(number), body };
-        let read = decode(encode_request(endpoint, &request, &mut Arena::new(0))).unwrap();
-        prop_assert_eq!(read, Ordered::Request { endpoint, request });
+        // Neighbours in shared memory, or in memory of their own where they are large.
+        let mut arena = Arena::new(1 << 15);
+        let all = [0, 1, 2].map(|more| encode_request(endpoint ^ more, &request, &mut arena));
+        for (more, payload) in (0..).zip(all) {
+            let wanted = Ordered::Request { endpoint: endpoint ^ more, request: request.clone() };
+            prop_assert_eq!(decode(payload), Ok(wanted));
+        }
     }
 
     #[test]

@@ -14,13 +14,13 @@ pub struct Arguments {
     #[command(flatten)]
     options: Options,
     /// Daemons beside the one that comes or goes.
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = STREAM.others)]
     daemons: usize,
     /// Runs of each event.
     #[arg(long, default_value_t = 5)]
     runs: usize,
     /// Messages per second of the stream, 200 bytes each, from a sender at the first daemon.
-    #[arg(long, default_value_t = 1000.0)]
+    #[arg(long, default_value_t = STREAM.rate)]
     rate: f64,
 }
 
@@ -49,6 +49,9 @@ struct Stream {
     /// Messages per second.
     rate: f64,
 }
+
+/// Unless something else is asked for.
+const STREAM: Stream = Stream { others: 4, rate: 1000.0 };
 
 /// What came of one event.
 #[derive(Default)]
@@ -88,9 +91,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 /// # Errors
 /// A daemon does not start, or a message was lost.
 pub fn rows(binaries: &Binaries, runs: usize) -> Result<Vec<(&'static str, Measured)>> {
-    let stream = Stream { others: 4, rate: 1000.0 };
     let row = |(name, event)| {
-        let measured = measure(binaries, stream, event, runs)?;
+        let measured = measure(binaries, STREAM, event, runs)?;
         let lost = measured.lost;
         ensure!(lost == 0, "{name}: {lost} deliveries are missing, so the run does not count");
         Ok((name, measured))

@@ -3,9 +3,9 @@
 use super::FrameError;
 use crate::ids::{GroupName, PrivateName};
 use crate::link::{Destinations, Multicast};
+use crate::name::Name;
 use crate::service::{Service, bits};
 use bytes::Bytes;
-use smallvec::SmallVec;
 
 /// Bytes of a header with 32-byte names.
 pub const HEADER_BYTES: usize = 48;
@@ -45,7 +45,7 @@ pub struct Header {
     /// Whether the writer is little-endian.
     pub little: bool,
     /// The private name field up to its NUL.
-    pub name: SmallVec<[u8; 32]>,
+    pub name: Name,
     /// Number of groups.
     pub groups: usize,
     /// The hint, byte for byte.
@@ -159,7 +159,7 @@ impl Request {
         layout: &Layout,
     ) -> Result<Self, FrameError> {
         let kind = header.kind()?;
-        if header.name[..] != sender.0[..] {
+        if header.name != sender.0 {
             return Err(FrameError::Sender);
         }
         let (start, width) = (layout.header_bytes(), layout.name_bytes);
