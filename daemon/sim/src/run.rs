@@ -11,8 +11,8 @@ use spread_bugs::Bug;
 
 /// After the faults the cluster is one ring within this time.
 const ONE_RING: Duration = Duration::from_secs(20);
-/// After the last request everything is delivered within this time: parts of messages go round a slow network one after the other.
-const ALL_DELIVERED: Duration = Duration::from_secs(60);
+/// After the last request everything is delivered within this time.
+const ALL_DELIVERED: Duration = Duration::from_secs(20);
 /// Everybody connects, joins and sends once more.
 const REUNION: Duration = Duration::from_millis(1000);
 /// What still travels then has time to arrive.
